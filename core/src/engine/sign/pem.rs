@@ -1,0 +1,1 @@
+//! Finds the key in a PEM text.
