@@ -132,6 +132,8 @@ pub enum Command {
         offset: u64,
         /// How many to read; fewer only at the end of the stream.
         len: u64,
+        /// Which checksums to compute over them.
+        wanted: Wanted,
     },
     /// Stream sources only: the buffer at `offset` is no longer needed. No event.
     Release {
@@ -437,6 +439,8 @@ pub enum Notice {
         upload: UploadId,
         /// How.
         result: Result<Box<super::upload::Outcome>, Error>,
+        /// After a failure: the same call, made again, goes on where this one stopped.
+        resumable: bool,
     },
 }
 

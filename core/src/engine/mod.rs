@@ -15,6 +15,7 @@ pub mod command;
 pub mod config;
 pub mod credential;
 pub mod error;
+pub mod machine;
 pub mod random;
 pub mod secret;
 pub mod session;
@@ -22,3 +23,6 @@ pub mod sign;
 pub mod time;
 pub mod upload;
 pub mod wire;
+
+pub use command::{Command, CommandId, Event, Notice, SessionId, UploadId};
+pub use machine::Engine;

@@ -1,0 +1,391 @@
+//! The session machine: keeps one credential alive.
+//!
+//! | from        | on                                   | to                         | emits                     |
+//! |-------------|--------------------------------------|----------------------------|---------------------------|
+//! | Empty       | added                                | Empty                      | Load                      |
+//! | Empty       | usable credential loaded             | Fresh(1)                   | notice Refreshed          |
+//! | Fresh(g)    | now >= advisory, asked for or held   | Advisory(g)                | Lock                      |
+//! | Advisory(g) | refresh failed, token still valid    | Advisory(g), backoff       | notice (token stays)      |
+//! | Advisory(g) | now >= mandatory                     | Mandatory(g)               | - (callers wait)          |
+//! | any(g)      | 401 reported for g                   | Mandatory(g)               | Lock if idle              |
+//! | any(g)      | 401 reported for g' < g              | unchanged                  | -                         |
+//! | any(g)      | renewed: lock, load, exchange, store | Fresh(g+1)                 | notice Refreshed          |
+//! | any(g)      | 200 that does not move the end       | as before, horizon learned | notice HorizonLearned     |
+//! | any(g)      | refused and nothing usable is left   | Parked (or Dead)           | notice Parked             |
+//! | any(g+1)    | 401 before it ever worked, and g was refused too | Parked (or Dead) | notice Parked         |
+//! | Parked      | source touched, usable credential    | Fresh(g+1)                 | notice Resumed, Refreshed |
+//!
+//! One renewal is in flight at most, and it belongs to nobody's call. Its steps are commands, so that a driver
+//! may crash between any two of them and a simulation may interleave many processes:
+//! `Lock`, `Load` (somebody else may have won), `Exchange` (sent once), `Store` (before use), `Unlock`.
+
+mod profile;
+mod renewal;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use profile::{LeaseAnswer, Leads, SessionProfile, SessionState, SessionStatus, Windows};
+
+use super::command::{Command, CommandId, Notice, SessionId};
+use super::credential::{Generation, Grant, Lease};
+use super::error::{Error, ErrorKind};
+use super::random::Random;
+use super::time::{Mono, Now, UnixMillis};
+use renewal::Step;
+
+/// How often a parked session looks at its source by itself, in case a file watch is not to be had.
+const PARKED_LOOK: Duration = Duration::from_secs(5);
+/// Timers are never longer than this, so that a stepped wall clock is noticed soon.
+const LONGEST_TIMER: Duration = Duration::from_secs(30);
+/// Refused credentials that are remembered, so that a stale file does not bring one back.
+const REMEMBERED_REFUSALS: usize = 4;
+
+/// One generation in use.
+#[derive(Debug)]
+struct Current {
+    generation: Generation,
+    grant: Arc<Grant>,
+    /// Monotonic moment of its end as seen when it was obtained; guards against a wall clock stepped backwards.
+    ends: Option<Mono>,
+    leads: Leads,
+    /// A request under it was answered with something other than 401.
+    proven: bool,
+    /// A request under it was answered with 401.
+    refused: bool,
+    /// It replaced a refused one.
+    after_refusal: bool,
+    /// The caller was told that it ends and nothing can extend it.
+    told_expiring: bool,
+}
+
+/// Waiting for a person.
+#[derive(Debug)]
+struct Parked {
+    error: Error,
+    deadline: Mono,
+    next_look: Mono,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    id: SessionId,
+    profile: SessionProfile,
+    random: Random,
+    current: Option<Current>,
+    last_generation: Generation,
+    /// What is being done about the next credential.
+    step: Step,
+    /// The source changed while a step was in flight.
+    touched: bool,
+    /// Uploads (or callers) that want the session alive while idle.
+    holds: u32,
+    parked: Option<Parked>,
+    dead: Option<Error>,
+    /// End of the chain, learned from a refresh that did not extend it.
+    learned_horizon: Option<UnixMillis>,
+    refused: VecDeque<Arc<Grant>>,
+    failures: u32,
+    next_attempt: Option<Mono>,
+    last_error: Option<Error>,
+    /// Somebody was told to wait.
+    waiting: bool,
+    /// Since when there has been no usable credential while renewals fail for passing reasons.
+    without_since: Option<Mono>,
+    refreshes: u64,
+    /// Server minus local wall clock.
+    skew_ms: i64,
+    commands: VecDeque<Command>,
+    notices: VecDeque<Notice>,
+    next_command: u64,
+}
+
+impl Session {
+    /// Ids of session commands hold the session's number above this bit, so that they are unique over an engine.
+    pub(super) const ID_SHIFT: u32 = 40;
+
+    /// A session that will load its first credential at once.
+    pub fn new(id: SessionId, profile: SessionProfile, seed: u64) -> Self {
+        let mut session = Session {
+            id,
+            profile,
+            random: Random::new(seed),
+            current: None,
+            last_generation: Generation(0),
+            step: Step::Idle,
+            touched: false,
+            holds: 0,
+            parked: None,
+            dead: None,
+            learned_horizon: None,
+            refused: VecDeque::new(),
+            failures: 0,
+            next_attempt: None,
+            last_error: None,
+            waiting: false,
+            without_since: None,
+            refreshes: 0,
+            skew_ms: 0,
+            commands: VecDeque::new(),
+            notices: VecDeque::new(),
+            next_command: (id.0 + 1) << Self::ID_SHIFT,
+        };
+        session.look();
+        session
+    }
+
+    /// Server time at `now`.
+    fn server_time(&self, now: Now) -> UnixMillis {
+        now.wall.offset(self.skew_ms)
+    }
+
+    /// Tells the session how far the server's clock is ahead of the local one.
+    pub fn set_skew(&mut self, skew_ms: i64) {
+        self.skew_ms = skew_ms;
+    }
+
+    /// Time left of the current credential; `None` if it has no end. The earlier of the two clocks counts.
+    fn remaining(&self, current: &Current, now: Now) -> Option<Duration> {
+        let by_wall = current.grant.expires_at?.since(self.server_time(now));
+        Some(current.ends.map_or(by_wall, |ends| by_wall.min(ends - now.mono)))
+    }
+
+    /// The chain's end, as far as known.
+    fn horizon(&self) -> Option<UnixMillis> {
+        let declared = self.current.as_ref().and_then(|current| current.grant.horizon);
+        [declared, self.learned_horizon].into_iter().flatten().min()
+    }
+
+    /// The end beyond which no exchange will get: a session that cannot be exchanged ends with its credential.
+    pub fn effective_horizon(&self) -> Option<UnixMillis> {
+        if self.profile.can_exchange {
+            self.horizon()
+        } else {
+            self.current.as_ref().and_then(|current| current.grant.expires_at)
+        }
+    }
+
+    /// Whether an exchange could still move the end of the current credential.
+    fn is_extensible(&self) -> bool {
+        if !self.profile.can_exchange {
+            return false;
+        }
+        let end = self.current.as_ref().and_then(|current| current.grant.expires_at);
+        match (end, self.horizon()) {
+            // Claims are whole seconds: a second of difference is no extension worth asking for.
+            (Some(end), Some(horizon)) => end.offset(1000) < horizon,
+            _ => true,
+        }
+    }
+
+    /// Where the session stands.
+    pub fn state(&self, now: Now) -> SessionState {
+        if self.dead.is_some() {
+            return SessionState::Dead;
+        }
+        if self.parked.is_some() {
+            return SessionState::Parked;
+        }
+        let Some(current) = &self.current else { return SessionState::Empty };
+        let left = self.remaining(current, now);
+        if current.refused || left.is_some_and(|left| left.is_zero()) {
+            return SessionState::Mandatory;
+        }
+        match left {
+            // A token that cannot be extended serves to its end: waiting would gain nothing.
+            Some(left) if left <= current.leads.mandatory && self.is_extensible() => SessionState::Mandatory,
+            Some(left) if left <= current.leads.advisory => SessionState::Advisory,
+            _ => SessionState::Fresh,
+        }
+    }
+
+    /// A look at the session.
+    pub fn status(&self, now: Now) -> SessionStatus {
+        let grant = self.current.as_ref().map(|current| &current.grant);
+        SessionStatus {
+            state: self.state(now),
+            generation: self.last_generation,
+            issued_at: grant.and_then(|grant| grant.issued_at),
+            expires_at: grant.and_then(|grant| grant.expires_at),
+            horizon: self.effective_horizon(),
+            refreshes: self.refreshes,
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    /// The right to send one request now, or why not. Asking is what makes a lazy session renew.
+    pub fn lease(&mut self, now: Now) -> LeaseAnswer {
+        match self.state(now) {
+            SessionState::Dead => LeaseAnswer::Failed(self.dead.clone().expect("Dead has its error")),
+            SessionState::Parked => {
+                let parked = self.parked.as_ref().expect("Parked has its reason");
+                if now.mono >= parked.deadline { LeaseAnswer::Failed(parked.error.clone()) } else { LeaseAnswer::Wait }
+            }
+            SessionState::Fresh => self.ready(),
+            SessionState::Advisory => {
+                self.renew(now);
+                self.ready()
+            }
+            SessionState::Empty | SessionState::Mandatory => {
+                self.waiting = true;
+                self.renew(now);
+                // Renewing may have ended in a verdict at once.
+                match (&self.dead, &self.parked) {
+                    (Some(error), _) => LeaseAnswer::Failed(error.clone()),
+                    (_, Some(parked)) if now.mono >= parked.deadline => LeaseAnswer::Failed(parked.error.clone()),
+                    _ => self.out_of_patience(now).map_or(LeaseAnswer::Wait, LeaseAnswer::Failed),
+                }
+            }
+        }
+    }
+
+    fn ready(&self) -> LeaseAnswer {
+        let current = self.current.as_ref().expect("Fresh and Advisory have a credential");
+        LeaseAnswer::Ready(Lease { generation: current.generation, grant: Arc::clone(&current.grant) })
+    }
+
+    /// The error to end with when the service has given no answer for too long and nothing usable is left.
+    fn out_of_patience(&self, now: Now) -> Option<Error> {
+        let since = self.without_since?;
+        (now.mono - since >= self.profile.patience)
+            .then(|| self.last_error.clone().unwrap_or_else(|| Error::new(ErrorKind::Network, "no credential")))
+    }
+
+    /// A request under `generation` was answered with 401.
+    pub fn reject(&mut self, generation: Generation, now: Now) {
+        let Some(current) = &mut self.current else { return };
+        // A late refusal of an older credential says nothing about this one.
+        if current.generation != generation || current.refused {
+            return;
+        }
+        current.refused = true;
+        let terminal = current.after_refusal && !current.proven;
+        let grant = Arc::clone(&current.grant);
+        self.refused.push_front(grant);
+        self.refused.truncate(REMEMBERED_REFUSALS);
+        self.notices.push_back(Notice::Rejected { session: self.id, generation });
+        if terminal {
+            let message = format!(
+                "the service refuses a credential that {} has just obtained; check the clock, the key and the user's \
+                 permissions, then {}",
+                self.profile.title, self.profile.remedy
+            );
+            self.give_up(Error::new(ErrorKind::Auth, message), now);
+        } else {
+            self.renew(now);
+        }
+    }
+
+    /// Whether `generation` is not the one to send under (any more).
+    pub fn is_superseded(&self, generation: Generation) -> bool {
+        self.current.as_ref().is_none_or(|current| current.generation != generation || current.refused)
+    }
+
+    /// A request under `generation` was answered with something other than 401.
+    pub fn accept(&mut self, generation: Generation) {
+        if let Some(current) = self.current.as_mut().filter(|current| current.generation == generation) {
+            current.proven = true;
+        }
+    }
+
+    /// Somebody needs the session alive even while idle.
+    pub fn hold(&mut self, now: Now) {
+        self.holds += 1;
+        self.handle_timeout(now);
+    }
+
+    /// The opposite of [`Session::hold`].
+    pub fn release(&mut self) {
+        self.holds = self.holds.saturating_sub(1);
+    }
+
+    /// Renews now, whatever the windows say.
+    pub fn refresh_now(&mut self, now: Now) {
+        self.next_attempt = None;
+        self.dead = None;
+        self.renew(now);
+    }
+
+    /// The source has changed: read it again.
+    pub fn source_touched(&mut self) {
+        if matches!(self.step, Step::Idle) { self.look() } else { self.touched = true }
+    }
+
+    fn on_timer(&self) -> bool {
+        self.profile.timer || self.holds > 0
+    }
+
+    /// When the machine wants to be called next.
+    pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
+        if self.dead.is_some() {
+            return None;
+        }
+        let mut due: Option<Mono> = None;
+        let mut at = |moment: Mono| due = Some(due.map_or(moment, |due: Mono| due.min(moment)));
+        if let Some(parked) = &self.parked {
+            at(parked.next_look);
+            if parked.deadline > now.mono {
+                at(parked.deadline);
+            }
+        } else if let Some(current) = &self.current
+            && let Some(left) = self.remaining(current, now)
+            && matches!(self.step, Step::Idle)
+        {
+            let windows = [current.leads.advisory, current.leads.mandatory, Duration::ZERO];
+            if let Some(opens) = windows.iter().map(|lead| left.saturating_sub(*lead)).find(|wait| !wait.is_zero()) {
+                at(now.mono + opens.min(LONGEST_TIMER));
+            }
+            if let Some(next) = self.next_attempt {
+                at(next);
+            }
+        } else if let Some(next) = self.next_attempt {
+            at(next);
+        }
+        if let Some(since) = self.without_since {
+            at((since + self.profile.patience).max(now.mono + Duration::from_millis(1)));
+        }
+        due
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if self.dead.is_some() {
+            return;
+        }
+        if let Some(parked) = &mut self.parked {
+            if now.mono >= parked.next_look {
+                parked.next_look = now.mono + PARKED_LOOK;
+                self.source_touched();
+            }
+            return;
+        }
+        let wanted = match self.state(now) {
+            SessionState::Advisory => self.on_timer(),
+            SessionState::Mandatory | SessionState::Empty => self.on_timer() || self.waiting,
+            SessionState::Fresh | SessionState::Parked | SessionState::Dead => false,
+        };
+        if wanted {
+            self.renew(now);
+        }
+    }
+
+    /// The next command, if any.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The next notice, if any.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn command_id(&mut self) -> CommandId {
+        self.next_command += 1;
+        CommandId(self.next_command)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! The renewal: lock, load, exchange, store, unlock; one at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Current, PARKED_LOOK, Parked, Session, profile};
+use crate::engine::command::{Command, CommandId, ExchangeClass, ExchangeFailure, Notice, Renewal};
+use crate::engine::credential::{Generation, Grant};
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::session::Leads;
+use crate::engine::time::Now;
+
+/// How long after a look that found nothing new the source is read again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What is being done about the next credential.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Nothing.
+    Idle,
+    /// Reading the source, without the lock.
+    Looking(CommandId),
+    /// Waiting for the lock between processes.
+    Locking(CommandId),
+    /// Reading the source under the lock: somebody else may have won.
+    Reloading(CommandId),
+    /// Asking the service; the credential it is asked with.
+    Exchanging(CommandId, Option<Arc<Grant>>),
+    /// Persisting the new credential before its first use.
+    Storing(CommandId, Arc<Grant>),
+}
+
+impl Session {
+    /// Reads the source, without the lock.
+    pub(super) fn look(&mut self) {
+        let id = self.command_id();
+        self.step = Step::Looking(id);
+        self.commands.push_back(Command::Load { id, session: self.id });
+    }
+
+    /// Begins a renewal unless one is in flight or its time has not come.
+    pub(super) fn renew(&mut self, now: Now) {
+        if !matches!(self.step, Step::Idle) || self.next_attempt.is_some_and(|next| now.mono < next) {
+            return;
+        }
+        self.next_attempt = None;
+        if self.is_extensible() {
+            let id = self.command_id();
+            self.step = Step::Locking(id);
+            self.commands.push_back(Command::Lock { id, session: self.id });
+        } else {
+            self.look();
+        }
+    }
+
+    fn unlock(&mut self) {
+        self.commands.push_back(Command::Unlock { session: self.id });
+        self.become_idle();
+    }
+
+    fn become_idle(&mut self) {
+        self.step = Step::Idle;
+        if std::mem::take(&mut self.touched) {
+            self.look();
+        }
+    }
+
+    /// The lock was had, or not.
+    pub fn on_locked(&mut self, id: CommandId, result: Result<(), Error>, now: Now) {
+        if !matches!(self.step, Step::Locking(expected) if expected == id) {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                let id = self.command_id();
+                self.step = Step::Reloading(id);
+                self.commands.push_back(Command::Load { id, session: self.id });
+            }
+            Err(error) => {
+                self.become_idle();
+                self.failed(error, None, now);
+            }
+        }
+    }
+
+    /// The source was read.
+    pub fn on_loaded(&mut self, id: CommandId, result: Result<Option<Grant>, Error>, now: Now) {
+        let locked = match self.step {
+            Step::Looking(expected) if expected == id => false,
+            Step::Reloading(expected) if expected == id => true,
+            _ => return,
+        };
+        let result = result.map(|grant| grant.map(Arc::new));
+        if let Ok(Some(grant)) = &result
+            && self.is_better(grant, now)
+        {
+            if locked {
+                self.unlock();
+            } else {
+                self.become_idle();
+            }
+            self.adopt(Arc::clone(grant), Renewal::Reloaded, now);
+            return;
+        }
+        if !locked {
+            self.become_idle();
+            self.conclude_look(result, now);
+            return;
+        }
+        if !self.is_extensible() {
+            self.unlock();
+            self.conclude_look(result, now);
+            return;
+        }
+        // Nothing held and nothing readable: there is nothing to exchange.
+        if self.current.is_none() && result.is_err() {
+            self.unlock();
+            self.conclude_look(result, now);
+            return;
+        }
+        let held = self.current.as_ref().map(|current| Arc::clone(&current.grant)).or_else(|| result.ok().flatten());
+        let id = self.command_id();
+        self.step = Step::Exchanging(id, held.clone());
+        self.commands.push_back(Command::Exchange { id, session: self.id, grant: held, skew_ms: self.skew_ms });
+    }
+
+    /// The source holds nothing better than what we have: is that bad?
+    fn conclude_look(&mut self, result: Result<Option<Arc<Grant>>, Error>, now: Now) {
+        if self.parked.is_some() || self.dead.is_some() || !matches!(self.step, Step::Idle) {
+            return;
+        }
+        if self.is_usable(now) {
+            if self.in_window(now) {
+                let left = self.current.as_ref().and_then(|current| self.remaining(current, now));
+                self.next_attempt = Some(now.mono + left.map_or(LOOK_AGAIN, |left| LOOK_AGAIN.min(left / 4)));
+            }
+            self.tell_expiring(now);
+            return;
+        }
+        // Torn or half-written files: whoever writes them will finish, and a watch or timer brings us back.
+        let error = match result {
+            Err(error) => error,
+            // An ended credential may still be exchanged: our clock may be wrong, or the source mints from another.
+            Ok(_) if self.profile.can_exchange && self.current.is_none() && self.failures == 0 => {
+                return self.renew(now);
+            }
+            Ok(found) => {
+                let end = self.current.as_ref().map(|current| &current.grant).or(found.as_ref());
+                self.ended(end.and_then(|grant| grant.expires_at).filter(|end| *end <= self.server_time(now)))
+            }
+        };
+        self.give_up(error, now);
+    }
+
+    fn ended(&self, at: Option<crate::engine::time::UnixMillis>) -> Error {
+        let (title, remedy) = (&self.profile.title, &self.profile.remedy);
+        let kind = if self.profile.can_sign_in { ErrorKind::SignInNeeded } else { ErrorKind::Auth };
+        match at {
+            Some(end) => Error::new(kind, format!("{title} expired at {end}; {remedy}")),
+            None if self.current.is_some() => {
+                Error::new(kind, format!("the service refuses the credential of {title}; {remedy}"))
+            }
+            None => Error::new(kind, format!("{title} has no credential; {remedy}")),
+        }
+    }
+
+    /// The service answered the exchange, or did not.
+    pub fn on_exchanged(&mut self, id: CommandId, result: Result<Grant, ExchangeFailure>, now: Now) {
+        let held = match &mut self.step {
+            Step::Exchanging(expected, held) if *expected == id => held.take(),
+            _ => return,
+        };
+        match result {
+            Ok(grant) => self.exchanged(held, Arc::new(grant), now),
+            Err(failure) => {
+                self.unlock();
+                match failure.class {
+                    ExchangeClass::Refused if self.is_usable(now) => {
+                        // The service will not extend what we hold: its end is the chain's end.
+                        self.learn_horizon();
+                        self.last_error = Some(failure.error);
+                        self.tell_expiring(now);
+                    }
+                    ExchangeClass::Refused => {
+                        let end = held.and_then(|grant| grant.expires_at);
+                        let mut error = self.ended(end.filter(|end| *end <= self.server_time(now)));
+                        if let Some(http) = failure.error.http() {
+                            error = error.with_http(http.clone());
+                        }
+                        self.give_up(error.with_source(failure.error), now);
+                    }
+                    // For this service asking again is harmless: the old token keeps its own end.
+                    ExchangeClass::Transient | ExchangeClass::Ambiguous => {
+                        self.failed(failure.error, failure.retry_after, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn exchanged(&mut self, held: Option<Arc<Grant>>, grant: Arc<Grant>, now: Now) {
+        let usable = self.is_usable(now);
+        let end = held.as_ref().and_then(|held| held.expires_at);
+        let moved = match (end, grant.expires_at) {
+            (Some(old), Some(new)) => new > old.offset(1000),
+            _ => true,
+        };
+        if !moved {
+            self.learn_horizon();
+            if let Some(horizon) = self.learned_horizon {
+                self.notices.push_back(Notice::HorizonLearned { session: self.id, horizon });
+            }
+        }
+        let alive = grant.expires_at.is_none_or(|end| end > self.server_time(now));
+        if (moved || !usable) && alive && !self.was_refused(&grant) {
+            let id = self.command_id();
+            self.step = Step::Storing(id, Arc::clone(&grant));
+            self.commands.push_back(Command::Store { id, session: self.id, grant });
+            return;
+        }
+        self.unlock();
+        if usable {
+            self.failures = 0;
+            self.tell_expiring(now);
+        } else {
+            let error = self.ended(end.filter(|end| *end <= self.server_time(now)));
+            self.give_up(error, now);
+        }
+    }
+
+    /// The new credential is on disk, or could not be put there; either way it is used.
+    pub fn on_stored(&mut self, id: CommandId, result: Result<(), Error>, now: Now) {
+        let grant = match &self.step {
+            Step::Storing(expected, grant) if *expected == id => Arc::clone(grant),
+            _ => return,
+        };
+        if let Err(error) = result {
+            let text = format!("{} was refreshed, but other programs will not see it: {error}", self.profile.title);
+            self.notices.push_back(Notice::Remark { upload: None, text });
+        }
+        self.unlock();
+        self.refreshes += 1;
+        self.adopt(grant, Renewal::Exchanged, now);
+    }
+
+    /// Whether the current credential can still be sent.
+    fn is_usable(&self, now: Now) -> bool {
+        self.current.as_ref().is_some_and(|current| {
+            !current.refused && self.remaining(current, now).is_none_or(|left| !left.is_zero())
+        })
+    }
+
+    /// Whether a window before the end has opened.
+    fn in_window(&self, now: Now) -> bool {
+        self.current.as_ref().is_some_and(|current| {
+            self.remaining(current, now).is_some_and(|left| left <= current.leads.advisory)
+        })
+    }
+
+    fn was_refused(&self, grant: &Grant) -> bool {
+        self.refused.iter().any(|refused| refused.credential.same_as(&grant.credential))
+    }
+
+    /// Whether switching to `grant` gains anything.
+    fn is_better(&self, grant: &Grant, now: Now) -> bool {
+        if grant.expires_at.is_some_and(|end| end <= self.server_time(now)) || self.was_refused(grant) {
+            return false;
+        }
+        match &self.current {
+            None => true,
+            Some(current) if current.grant.credential.same_as(&grant.credential) => false,
+            Some(_) if !self.is_usable(now) => true,
+            Some(current) => match (grant.expires_at, current.grant.expires_at) {
+                (Some(new), Some(old)) => new > old,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            },
+        }
+    }
+
+    fn adopt(&mut self, grant: Arc<Grant>, how: Renewal, now: Now) {
+        let server_time = self.server_time(now);
+        let leads = profile::lifetime(&grant, server_time)
+            .map_or(Leads { advisory: Duration::ZERO, mandatory: Duration::ZERO }, |life| {
+                self.profile.windows.leads(life, &mut self.random)
+            });
+        self.last_generation = Generation(self.last_generation.0 + 1);
+        let ends = grant.expires_at.map(|end| now.mono + end.since(server_time));
+        // A credential that ends later than the learned horizon is a new chain: somebody signed in.
+        if let (Some(end), Some(horizon)) = (grant.expires_at, self.learned_horizon)
+            && end > horizon.offset(1000)
+        {
+            self.learned_horizon = None;
+        }
+        let expires_at = grant.expires_at;
+        self.current = Some(Current {
+            generation: self.last_generation,
+            ends,
+            leads,
+            proven: false,
+            refused: false,
+            after_refusal: self.current.as_ref().is_some_and(|current| current.refused),
+            told_expiring: false,
+            grant,
+        });
+        self.failures = 0;
+        self.next_attempt = None;
+        self.without_since = None;
+        self.waiting = false;
+        self.last_error = None;
+        let was_stopped = self.parked.take().is_some() | self.dead.take().is_some();
+        self.notices.push_back(Notice::Refreshed {
+            session: self.id,
+            generation: self.last_generation,
+            how,
+            expires_at,
+        });
+        if was_stopped {
+            self.notices.push_back(Notice::Resumed { session: self.id });
+        }
+    }
+
+    /// The end of what we hold is the end of the chain.
+    fn learn_horizon(&mut self) {
+        self.learned_horizon = self.current.as_ref().and_then(|current| current.grant.expires_at);
+    }
+
+    fn tell_expiring(&mut self, now: Now) {
+        if self.is_extensible() || !self.in_window(now) {
+            return;
+        }
+        let session = self.id;
+        if let Some(current) = self.current.as_mut().filter(|current| !current.told_expiring)
+            && let Some(expires_at) = current.grant.expires_at
+        {
+            current.told_expiring = true;
+            self.notices.push_back(Notice::Expiring { session, expires_at });
+        }
+    }
+
+    /// A renewal failed for a passing reason.
+    fn failed(&mut self, error: Error, retry_after: Option<Duration>, now: Now) {
+        self.failures += 1;
+        // At least a second between attempts: identity providers have loop guards.
+        let floor = Duration::from_secs(1);
+        let wait = self.profile.backoff.wait(self.failures, retry_after, &mut self.random).max(floor);
+        self.next_attempt = Some(now.mono + wait);
+        if !self.is_usable(now) {
+            self.without_since.get_or_insert(now.mono);
+        }
+        self.notices.push_back(Notice::RefreshFailed { session: self.id, error: error.clone(), retry_in: wait });
+        self.last_error = Some(error);
+    }
+
+    /// Nothing we can do brings a credential: park if a person can help, else die.
+    pub(super) fn give_up(&mut self, error: Error, now: Now) {
+        self.last_error = Some(error.clone());
+        self.next_attempt = None;
+        self.without_since = None;
+        self.waiting = false;
+        // A source that never worked is a mistake to mend, not a session to wait for.
+        let mistaken = self.last_generation.0 == 0 && error.kind() != ErrorKind::SignInNeeded;
+        if !self.profile.can_sign_in || mistaken {
+            self.dead = Some(error);
+            return;
+        }
+        let wait = self.profile.wait_for_login;
+        let until = (!wait.is_zero()).then(|| now.wall + wait);
+        self.notices.push_back(Notice::Parked { session: self.id, error: error.clone(), until });
+        self.parked = Some(Parked { error, deadline: now.mono + wait, next_look: now.mono + PARKED_LOOK });
+    }
+}
