@@ -2,9 +2,22 @@
 //!
 //! Source: `oci.md` section 2 and its ten test vectors. Algorithm `rsa-sha256`: RSA PKCS#1 v1.5 over SHA-256.
 
+mod blinding;
 mod key;
+mod legacy;
 mod pem;
 mod string;
 
 pub use key::SigningKey;
 pub use string::{SignedHeaders, authorize};
+
+/// The test vectors, made with the official signer.
+#[cfg(test)]
+pub(crate) mod vectors {
+    use serde_json::Value;
+
+    pub(crate) fn read() -> Value {
+        let text = include_str!("../../../../tests/vectors/oci-signing-vectors.json");
+        serde_json::from_str(text).expect("the vectors are JSON")
+    }
+}
