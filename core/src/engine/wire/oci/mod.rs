@@ -8,7 +8,7 @@ mod reply;
 mod request;
 mod verdict;
 
-pub use check::{MAX_OBJECT_NAME_BYTES, check_properties, check_target};
+pub use check::{MAX_OBJECT_NAME_BYTES, check_properties, check_target, customer_key};
 pub use date::parse_rfc3339;
 pub use reply::{
     ObjectFacts, Page, PartEntry, UploadEntry, object_facts, parse_created, parse_namespace, parse_parts,
