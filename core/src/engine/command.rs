@@ -95,6 +95,8 @@ pub enum Command {
     Send {
         /// This command.
         id: CommandId,
+        /// Whose credential it uses; its service is where the request goes.
+        session: SessionId,
         /// Whose; `None` for a call outside any upload.
         upload: Option<UploadId>,
         /// The part whose bytes are sent, for progress.

@@ -479,7 +479,7 @@ impl Engine {
                     self.next_id += 1;
                     let id = CommandId(self.next_id);
                     self.owners.insert(id, (Owner::Call(*call_id), Some(lease.generation)));
-                    self.commands.push_back(call.send(id, None, lease, entry.skew.ms));
+                    self.commands.push_back(call.send(id, *session, None, lease, entry.skew.ms));
                 }
                 LeaseAnswer::Wait => {}
                 LeaseAnswer::Failed(error) => failed.push((*call_id, error)),

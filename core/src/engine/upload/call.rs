@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::command::{BodyRef, Command, CommandId, UploadId};
+use crate::engine::command::{BodyRef, Command, CommandId, SessionId, UploadId};
 use crate::engine::credential::{Generation, Lease};
 use crate::engine::error::{Error, ErrorKind, HttpFacts, Retry};
 use crate::engine::random::{Backoff, Random};
@@ -84,10 +84,17 @@ impl Call {
     }
 
     /// Sends it.
-    pub fn send(&mut self, id: CommandId, upload: Option<UploadId>, lease: Lease, skew_ms: i64) -> Command {
+    pub fn send(
+        &mut self,
+        id: CommandId,
+        session: SessionId,
+        upload: Option<UploadId>,
+        lease: Lease,
+        skew_ms: i64,
+    ) -> Command {
         self.state = State::InFlight(id, lease.generation);
         let request = Box::new(self.request.clone());
-        Command::Send { id, upload, part: None, lease, skew_ms, request, body: BodyRef::Json }
+        Command::Send { id, session, upload, part: None, lease, skew_ms, request, body: BodyRef::Json }
     }
 
     /// Asks for another attempt at once, at no cost (used after the signing clock was corrected).

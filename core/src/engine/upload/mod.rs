@@ -392,7 +392,7 @@ impl Upload {
         let Some(lease) = self.lease(ctx) else { return };
         let id = ctx.id();
         if let Some(call) = &mut self.call {
-            let command = call.send(id, Some(self.id), lease, ctx.skew.ms());
+            let command = call.send(id, self.session, Some(self.id), lease, ctx.skew.ms());
             ctx.command(command);
         }
     }

@@ -129,6 +129,7 @@ impl Upload {
         ctx.notice(Notice::PartStarted { upload: self.id, part: number, generation });
         ctx.command(Command::Send {
             id,
+            session: self.session,
             upload: Some(self.id),
             part: Some(number),
             lease,
@@ -340,7 +341,7 @@ impl Upload {
         let id = ctx.id();
         if let Some((probe, generation)) = &mut self.probe {
             *generation = lease.generation;
-            let command = probe.send(id, Some(self.id), lease, ctx.skew.ms());
+            let command = probe.send(id, self.session, Some(self.id), lease, ctx.skew.ms());
             ctx.command(command);
         }
     }
