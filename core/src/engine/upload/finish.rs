@@ -271,9 +271,6 @@ impl Upload {
     }
 
     pub(super) fn end(&mut self, result: Result<Box<Outcome>, Error>, ctx: &mut Context<'_>) {
-        if self.phase == Phase::Ended && self.ending.is_none() && !self.busy.is_empty() {
-            return;
-        }
         let resumable = result.is_err() && self.upload_id.is_some() && self.stream.is_none() && !self.single;
         self.phase = Phase::Ended;
         self.ending = None;

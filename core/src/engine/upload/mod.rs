@@ -49,6 +49,9 @@ use part::{PartState, Parts};
 use plan::Plan;
 use spec::{ChecksumAlgorithm, CustomerKey, Integrity, OnFailure, Precondition, UploadSpec};
 
+/// Most attempts of a control request while nothing is stored yet.
+const FIRST_ATTEMPTS: u32 = 8;
+
 /// What an upload that succeeded amounts to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -294,8 +297,10 @@ impl Upload {
     }
 
     fn set_call(&mut self, phase: Phase, operation: Operation, request: Request) {
+        // Before anything is stored a wrong endpoint or name is more likely than an outage worth sitting out.
+        let patience = if self.parts.done() == 0 { FIRST_ATTEMPTS } else { u32::MAX };
         self.phase = phase;
-        self.call = Some(Call::new(operation, request, self.spec.options.max_attempts));
+        self.call = Some(Call::new(operation, request, self.spec.options.max_attempts.min(patience)));
     }
 
     /// The upload has its id: all parts are to be sent.

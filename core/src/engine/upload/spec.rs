@@ -157,7 +157,8 @@ pub struct UploadOptions {
     pub properties: ObjectProperties,
     /// What becomes of it on failure.
     pub on_failure: OnFailure,
-    /// Attempts of one part or control request before its failure is final; refusals (401) do not count.
+    /// Attempts of one part or of the commit before its failure is final; refusals (401) do not count. The default
+    /// of 60 is the official command line's, and with waits of up to 30 s sits out an outage of a quarter of an hour.
     pub max_attempts: u32,
 }
 
@@ -172,7 +173,7 @@ impl Default for UploadOptions {
             precondition: Precondition::None,
             properties: ObjectProperties::default(),
             on_failure: OnFailure::Retain,
-            max_attempts: 8,
+            max_attempts: 60,
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::engine::upload::journal::Record;
 use crate::engine::wire::oci::{self, MAX_PARTS, ObjectFacts, Operation};
 use crate::engine::wire::{Reply, TransportFailure, TransportKind, Verdict};
 
+/// Most attempts of a part that keeps being stored damaged.
+const DAMAGED_ATTEMPTS: u32 = 5;
+
 impl Upload {
     pub(super) fn pump_parts(&mut self, ctx: &mut Context<'_>) {
         self.parts.wake(ctx.now.mono);
@@ -216,7 +219,10 @@ impl Upload {
         after: Option<std::time::Duration>,
         ctx: &mut Context<'_>,
     ) {
-        let max_attempts = self.spec.options.max_attempts;
+        // Damage that repeats is no passing trouble, and each attempt sends the whole part.
+        let damaged = matches!(error.kind(), ErrorKind::Integrity | ErrorKind::Protocol);
+        let patience = if damaged { DAMAGED_ATTEMPTS } else { u32::MAX };
+        let max_attempts = self.spec.options.max_attempts.min(patience);
         let part = self.parts.of(number);
         part.failures += 1;
         let failures = part.failures;
