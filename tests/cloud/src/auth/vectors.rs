@@ -1,0 +1,1 @@
+//! The signing vectors of the official signer.

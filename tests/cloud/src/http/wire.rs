@@ -1,0 +1,126 @@
+//! A connection with its one buffer: heads and bodies are read through it, answers written past it.
+
+use super::head::{BadHead, Head, MAX_HEAD_BYTES};
+use super::reply::{Payload, Reply};
+use super::stream::Stream;
+use std::io;
+use std::time::Duration;
+
+/// Bytes asked of the kernel at a time. 256 KiB keeps a part in the second-level cache while it is hashed.
+const BUFFER_BYTES: usize = 256 << 10;
+
+pub(crate) struct Wire {
+    pub(crate) stream: Stream,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// Why there is no next request.
+#[derive(Debug)]
+pub(crate) enum NoHead {
+    /// The client closed, or said nothing for too long, between two requests.
+    Idle,
+    /// The client closed or went silent in the middle of a head.
+    Partial,
+    /// What it sent is no request.
+    Bad(BadHead),
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0 }
+    }
+
+    /// Reads the next head; the time limit covers the wait for it and all of it.
+    pub(crate) async fn head(&mut self, limit: Duration) -> Result<Head, NoHead> {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            match Head::parse(&self.buffer[self.start..self.end]) {
+                Ok(Some((head, used))) => {
+                    self.start += used;
+                    return Ok(head);
+                }
+                Ok(None) => {}
+                Err(bad) => return Err(NoHead::Bad(bad)),
+            }
+            let nothing_yet = self.start == self.end;
+            if self.start > 0 && self.buffer.len() - self.start < MAX_HEAD_BYTES + 1 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            let end = self.end;
+            let read = tokio::time::timeout_at(deadline, self.stream.read(&mut self.buffer[end..])).await;
+            match read {
+                Ok(Ok(n)) if n > 0 => self.end += n,
+                _ if nothing_yet => return Err(NoHead::Idle),
+                _ => return Err(NoHead::Partial),
+            }
+        }
+    }
+
+    /// The next piece of a body, at most `limit` bytes (`limit` > 0); empty at the end of the connection.
+    pub(crate) async fn piece(&mut self, limit: usize) -> io::Result<&[u8]> {
+        if self.start == self.end {
+            let room = limit.min(self.buffer.len());
+            let read = self.stream.read(&mut self.buffer[..room]).await?;
+            (self.start, self.end) = (0, read);
+        }
+        let from = self.start;
+        self.start += limit.min(self.end - self.start);
+        Ok(&self.buffer[from..self.start])
+    }
+
+    /// Writes a whole answer. `bodiless` for answers to HEAD: the length is announced and nothing follows.
+    pub(crate) async fn send(&mut self, reply: &Reply, bodiless: bool, close: bool) -> io::Result<()> {
+        let mut bytes = reply.head_bytes(close);
+        match &reply.payload {
+            _ if bodiless => self.stream.write_all(&bytes).await,
+            Payload::Bytes { bytes: body, .. } => {
+                bytes.extend_from_slice(body);
+                self.stream.write_all(&bytes).await
+            }
+            Payload::Segments(slices) => {
+                self.stream.write_all(&bytes).await?;
+                for slice in slices {
+                    slice.write_to(&mut self.stream).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a whole answer in pieces with pauses.
+    pub(crate) async fn trickle(&mut self, bytes: &[u8], piece: usize, every: Duration) -> io::Result<()> {
+        for chunk in bytes.chunks(piece.max(1)) {
+            self.stream.write_all(chunk).await?;
+            tokio::time::sleep(every).await;
+        }
+        Ok(())
+    }
+
+    /// Reads and drops `left` bytes of a body; false if they do not come.
+    pub(crate) async fn skip(&mut self, mut left: u64, timeout: Duration) -> bool {
+        while left > 0 {
+            let limit = usize::try_from(left).unwrap_or(usize::MAX);
+            match tokio::time::timeout(timeout, self.piece(limit)).await {
+                Ok(Ok(piece)) if !piece.is_empty() => left -= piece.len() as u64,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// True if bytes were read that belong to what comes next.
+    pub(crate) fn has_more(&self) -> bool {
+        self.start < self.end
+    }
+
+    /// Reads and drops what the client still sends, for at most `limit`, so that closing does not reset a fresh answer.
+    pub(crate) async fn linger(&mut self, limit: Duration) {
+        let _ = self.stream.finish().await;
+        let drop_all = async { while self.stream.read(&mut self.buffer).await.is_ok_and(|n| n > 0) {} };
+        let _ = tokio::time::timeout(limit, drop_all).await;
+    }
+}

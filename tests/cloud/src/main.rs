@@ -1,0 +1,2 @@
+//! `outlast-cloud`.
+fn main() {}

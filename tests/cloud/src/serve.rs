@@ -1,0 +1,1 @@
+//! Running a cloud from a command line.
