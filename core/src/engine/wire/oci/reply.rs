@@ -1,9 +1,9 @@
 //! Replies, read with distrust: sizes, types and counts are checked, foreign text is made harmless.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::MAX_PARTS;
 use super::date::parse_rfc3339;
@@ -118,6 +118,10 @@ pub fn parse_namespace(reply: &Reply) -> Result<String, Error> {
     Ok(namespace)
 }
 
+/// Members that newer services may add. Asking for them also makes the derived reader insist on an object; alone it
+/// would take an array of the values.
+type More = BTreeMap<String, IgnoredAny>;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawUpload {
@@ -132,6 +136,8 @@ struct RawUpload {
     time_created: Option<String>,
     #[serde(default)]
     storage_tier: Option<String>,
+    #[serde(flatten)]
+    _more: More,
 }
 
 impl RawUpload {
@@ -173,6 +179,8 @@ struct RawPart {
     #[serde(default)]
     md5: Option<String>,
     size: u64,
+    #[serde(flatten)]
+    _more: More,
 }
 
 /// Reads a page of ListMultipartUploadParts. Within the page every number is there once; across pages that is for
@@ -235,4 +243,199 @@ fn unexpected(what: &str, why: &str) -> Error {
         ErrorKind::Protocol,
         format!("the service's answer with {what} is not what its protocol allows: {why}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(body: &str) -> Reply {
+        Reply { status: 200, headers: Vec::new(), body: body.into() }
+    }
+
+    fn with_header(body: &str, name: &str, value: &str) -> Reply {
+        Reply { headers: vec![(name.into(), value.into())], ..reply(body) }
+    }
+
+    fn message<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        let text = error.to_string();
+        assert!(text.chars().count() < 400 && !text.contains(char::is_control), "{text}");
+        text
+    }
+
+    #[test]
+    fn reads_the_namespace() {
+        assert_eq!(parse_namespace(&reply("\"labns\"")).unwrap(), "labns");
+        assert_eq!(parse_namespace(&reply(" \"a-b_c.9\"\n")).unwrap(), "a-b_c.9");
+        for body in [
+            "",
+            "labns",
+            "\"\"",
+            "\"a/b\"",
+            "\"a\\nb\"",
+            "[]",
+            "null",
+            "{\"namespace\":\"x\"}",
+            "\"x\" 1",
+            "<html>",
+        ] {
+            message(parse_namespace(&reply(body)));
+        }
+        message(parse_namespace(&reply(&format!("\"{}\"", "a".repeat(257)))));
+    }
+
+    #[test]
+    fn reads_a_created_upload() {
+        let full = r#"{"namespace":"n","bucket":"b","object":"o\u00fc","uploadId":"u-1",
+            "timeCreated":"2026-03-01T12:00:00.123Z","storageTier":"Standard","news":{"x":[1]}}"#;
+        assert_eq!(
+            parse_created(&reply(full)).unwrap(),
+            UploadEntry {
+                namespace: "n".into(),
+                bucket: "b".into(),
+                object: "oü".into(),
+                upload_id: "u-1".into(),
+                created_at: Some(UnixMillis(1_772_366_400_123)),
+                storage_tier: Some("Standard".into()),
+            }
+        );
+        let bare = parse_created(&reply(r#"{"uploadId":"u","timeCreated":"yesterday","storageTier":null}"#))
+            .unwrap();
+        assert_eq!((bare.upload_id.as_str(), bare.created_at, bare.object.as_str()), ("u", None, ""));
+        for body in [
+            "{}",
+            "[]",
+            "null",
+            r#"{"uploadId":""}"#,
+            r#"{"uploadId":7}"#,
+            r#"{"uploadId":null}"#,
+            r#"{"uploadId":"a\nb"}"#,
+            r#"{"uploadId":"a","uploadId":"b"}"#,
+            r#"{"uploadId":"a","object":5}"#,
+            r#"{"uploadId":"a""#,
+            r#"["n","b","o","u"]"#,
+        ] {
+            message(parse_created(&reply(body)));
+        }
+        message(parse_created(&reply(&format!(r#"{{"uploadId":"{}"}}"#, "x".repeat(5000)))));
+    }
+
+    #[test]
+    fn reads_parts() {
+        let body = r#"[{"partNumber":10000,"etag":"e","md5":"1B2M2Y8AsgTpgAmY7PhCfg==","size":18446744073709551615},
+            {"partNumber":1,"etag":"f","size":0},{"partNumber":2,"etag":"g","md5":"","size":1,"more":true}]"#;
+        let page = parse_parts(&with_header(body, "opc-next-page", " p/+= ")).unwrap();
+        assert_eq!(page.next.as_deref(), Some("p/+="));
+        assert_eq!(page.items[0].md5.unwrap()[0], 0xd4);
+        assert_eq!(page.items[0].size, u64::MAX);
+        assert_eq!((page.items[1].number, page.items[1].md5, page.items[2].md5), (1, None, None));
+        assert_eq!(
+            parse_parts(&with_header("[]", "opc-next-page", " ")).unwrap(),
+            Page { items: vec![], next: None }
+        );
+    }
+
+    #[test]
+    fn hostile_part_lists_are_errors() {
+        let what = "the service's answer with the list of parts is not what its protocol allows";
+        for (body, why) in [
+            (r#"[{"partNumber":0,"etag":"e","size":1}]"#, "there is no part number 0"),
+            (r#"[{"partNumber":10001,"etag":"e","size":1}]"#, "there is no part number 10001"),
+            (
+                r#"[{"partNumber":2,"etag":"e","size":1},{"partNumber":2,"etag":"f","size":1}]"#,
+                "part 2 is in it twice",
+            ),
+            (r#"[{"partNumber":1,"etag":"e","md5":"xx","size":1}]"#, "an MD5 is not one"),
+            (
+                r#"[{"partNumber":1,"etag":"","size":1}]"#,
+                "an etag is empty, too long or holds control characters",
+            ),
+            (r#"[{"partNumber":1,"etag":"e"}]"#, "missing field `size` at line 1 column 28"),
+        ] {
+            assert_eq!(message(parse_parts(&reply(body))), format!("{what}: {why}"));
+        }
+        let deep = "[".repeat(100_000);
+        let nested = format!(r#"[{{"partNumber":1,"etag":"e","size":1,"x":{}"#, "[".repeat(1000));
+        let wordy = format!(r#"[{{"partNumber":"{}"}}]"#, "y".repeat(5000));
+        for body in [
+            "",
+            "{}",
+            "null",
+            "7",
+            "\"x\"",
+            "[7]",
+            "[null]",
+            "[{}",
+            &deep,
+            &nested,
+            &wordy,
+            r#"[{"partNumber":-1,"etag":"e","size":1}]"#,
+            r#"[{"partNumber":1,"etag":"e","size":-1}]"#,
+            r#"[{"partNumber":1.5,"etag":"e","size":1}]"#,
+            r#"[{"partNumber":4294967297,"etag":"e","size":1}]"#,
+            r#"[{"partNumber":1,"etag":"e","size":18446744073709551616}]"#,
+            r#"[{"partNumber":"1","etag":"e","size":1}]"#,
+            r#"[{"partNumber":1,"etag":["e"],"size":1}]"#,
+            r#"[{"partNumber":1,"etag":"e","size":1,"size":2}]"#,
+            r#"[[1,"e",null,1]]"#,
+        ] {
+            message(parse_parts(&reply(body)));
+        }
+        let huge = format!("[{}]", " ".repeat(MAX_JSON_BYTES));
+        assert_eq!(message(parse_parts(&reply(&huge))), format!("{what}: it is too long"));
+        let not_utf8 =
+            Reply { body: b"[{\"partNumber\":1,\"etag\":\"\xff\",\"size\":1}]".to_vec(), ..reply("") };
+        message(parse_parts(&not_utf8));
+        message(parse_parts(&with_header("[]", "opc-next-page", &"x".repeat(5000))));
+    }
+
+    #[test]
+    fn every_truncation_of_a_page_is_an_error() {
+        let body = r#"[{"partNumber":1,"etag":"e","md5":"1B2M2Y8AsgTpgAmY7PhCfg==","size":10}]"#;
+        for cut in 0..body.len() {
+            message(parse_parts(&reply(&body[..cut])));
+        }
+    }
+
+    #[test]
+    fn reads_uploads() {
+        let body = r#"[{"namespace":"n","bucket":"b","object":"o","uploadId":"u","timeCreated":"2026-03-01T12:00:00Z"}]"#;
+        let page = parse_uploads(&reply(body)).unwrap();
+        assert_eq!((page.items.len(), page.items[0].object.as_str(), page.next), (1, "o", None));
+        message(parse_uploads(&reply(r#"[{"object":"o"}]"#)));
+    }
+
+    #[test]
+    fn reads_facts_from_headers() {
+        let headers = [
+            ("etag", "e-1"),
+            ("content-length", "33000000"),
+            ("content-md5", "head"),
+            ("last-modified", "Sun, 01 Mar 2026 12:00:00 GMT"),
+            ("version-id", "v"),
+            ("opc-multipart-md5", "m-4"),
+            ("opc-content-crc32c", "c"),
+            ("opc-content-sha256", "s256"),
+            ("opc-content-sha384", "s384"),
+            ("opc-multipart-sha256", "m256-4"),
+            ("opc-multipart-sha384", "m384-4"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let mut reply = Reply { status: 200, headers, body: Vec::new() };
+        let facts = object_facts(&reply);
+        assert_eq!(facts.size, Some(33_000_000));
+        assert_eq!(facts.content_md5.as_deref(), Some("head"));
+        assert_eq!(facts.multipart_sha384.as_deref(), Some("m384-4"));
+        reply.headers.push(("opc-content-md5".into(), "put".into()));
+        assert_eq!(object_facts(&reply).content_md5.as_deref(), Some("put"));
+        let hostile = with_header("", "etag", &format!("a\u{1b}[31m{}", "x".repeat(9999)));
+        let etag = object_facts(&hostile).etag.unwrap();
+        assert_eq!((etag.chars().count(), etag.contains('\u{1b}')), (MAX_FACT_CHARS, false));
+        assert_eq!(object_facts(&with_header("", "etag", "  ")).etag, None);
+        for size in ["-1", "", "1e3", "99999999999999999999", "1, 2"] {
+            assert_eq!(object_facts(&with_header("", "content-length", size)).size, None, "{size}");
+        }
+    }
 }
