@@ -12,8 +12,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A running cloud. It has threads of its own and ends, connections and all, when dropped.
 pub struct Cloud {
@@ -91,6 +94,49 @@ impl Cloud {
         Control::new(Arc::clone(&self.service))
     }
 
+    /// Prints the request log on stderr as it grows, one JSON line per request.
+    pub(crate) fn follow_log(&self) {
+        let control = self.control();
+        let Some(runtime) = &self.runtime else { return };
+        runtime.spawn(async move {
+            let mut seen = 0;
+            loop {
+                for entry in control.log_after(seen) {
+                    seen = entry.seq;
+                    if let Ok(line) = serde_json::to_string(&entry) {
+                        eprintln!("{line}");
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+    }
+
+    /// Blocks until SIGTERM or SIGINT arrives, or stdin closes if that counts.
+    pub(crate) fn run_until_told(mut self, with_stdin: bool) -> Result<(), Error> {
+        let failed = |error| Error::io(ErrorKind::Listen, "cannot watch for signals", error);
+        let Some(runtime) = self.runtime.take() else { return Ok(()) };
+        let told = runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            let stdin_closes = async {
+                let mut stdin = tokio::io::stdin();
+                while with_stdin && stdin.read(&mut [0; 256]).await.is_ok_and(|n| n > 0) {}
+                if !with_stdin {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = stdin_closes => {}
+            }
+            Ok(())
+        });
+        runtime.shutdown_background();
+        told
+    }
+
     /// Ends the cloud at once.
     pub fn stop(self) {
         drop(self);
@@ -136,7 +182,7 @@ impl Gate {
             loop {
                 let Ok((stream, peer)) = listener.accept().await else {
                     // Out of descriptors, most likely: let some close.
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 };
                 let connection = connections.fetch_add(1, Ordering::Relaxed) + 1;

@@ -129,7 +129,13 @@ impl Dealt {
     }
 }
 
-async fn exchange(service: &Service, settings: &Settings, wire: &mut Wire, head: &Head, door: Door) -> Next {
+async fn exchange(
+    service: &Arc<Service>,
+    settings: &Settings,
+    wire: &mut Wire,
+    head: &Head,
+    door: Door,
+) -> Next {
     let (started, time_ms) = (Instant::now(), service.clock.now());
     let route = Route::find(head);
     let op = route.as_ref().map_or(Op::Unknown, |route| route.op);
@@ -224,7 +230,7 @@ async fn exchange(service: &Service, settings: &Settings, wire: &mut Wire, head:
 
 /// Judges a request and serves it.
 async fn deal<'a>(
-    service: &'a Service,
+    service: &'a Arc<Service>,
     settings: &Settings,
     head: &Head,
     route: &Route<'_>,

@@ -52,5 +52,6 @@ pub use error::{Error, ErrorKind};
 pub use fault::{Action, At, Cut, Fault, FaultInfo, Mangle, On, RetryAfter, Shows, When};
 pub use ledger::{Entry, Stats};
 pub use op::Op;
+pub use serve::{ServeArgs, serve};
 pub use settings::{Checks, Expect, RefreshMode, Refusal, SessExp, Settings};
 pub use storage::{ObjectInfo, PartInfo, UploadInfo};
