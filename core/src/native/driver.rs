@@ -1,0 +1,569 @@
+//! The thread that owns the engine: messages in, commands out, notices told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::AbortHandle;
+
+use super::buffer::Pool;
+use super::carry::Tools;
+use super::clock::Clock;
+use super::content::Content;
+use super::endpoint::Endpoint;
+use super::http::Http;
+use super::journal::{Job, Journal, write_in_order};
+use super::limiter::Limiter;
+use super::notices::{Listeners, Subscriber};
+use super::options::ClientOptions;
+use super::reply::Promise;
+use super::session::Published;
+use super::source::Source;
+use super::upload::Shared;
+use super::{calls, os, watch};
+use crate::engine::credential::{Generation, Lease};
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::session::{LeaseAnswer, SessionProfile, SessionState, SessionStatus};
+use crate::engine::upload::Outcome;
+use crate::engine::upload::journal::JournalState;
+use crate::engine::upload::spec::{OnFailure, Target, UploadSpec};
+use crate::engine::wire::oci::{self, Operation};
+use crate::engine::wire::{Reply, Request};
+use crate::engine::{CommandId, Engine, Event, Notice, SessionId, UploadId};
+
+/// The engine is asked at least this often, so that a suspended machine or a stepped wall clock is noticed soon.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The same while uploads run: their published progress is never older.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// Messages taken in before commands are carried out again.
+const BATCH: usize = 256;
+/// Threads for blocking work: reading, hashing, files of sessions and journals.
+const BLOCKING_THREADS: usize = 64;
+/// Memory that blocks of one upload may take, bytes; smaller blocks are used beyond.
+const BLOCK_MEMORY: usize = 64 << 20;
+/// Smallest block, bytes.
+const LEAST_BLOCK: usize = 16 << 10;
+
+/// What the engine's thread is told.
+pub(crate) enum Message {
+    Event(Event),
+    OpenSession(Box<OpenSession>),
+    DropSession(SessionId),
+    Lease { session: SessionId, promise: Promise<Lease> },
+    Refresh { session: SessionId, promise: Promise<SessionStatus> },
+    Status { session: SessionId, promise: Promise<SessionStatus> },
+    Loaded { session: SessionId, promise: Promise<SessionStatus> },
+    Hold(SessionId),
+    Release(SessionId),
+    Reject(SessionId, Generation),
+    Accept(SessionId, Generation),
+    Touch(SessionId),
+    StartUpload(Box<StartUpload>),
+    Pause(UploadId),
+    Resume(UploadId),
+    Cancel(UploadId, OnFailure),
+    JournalClosed(UploadId),
+    Call { session: SessionId, operation: Operation, request: Box<Request>, promise: Promise<Reply> },
+    Subscribe(Subscriber),
+    Close(Instant),
+}
+
+pub(crate) struct OpenSession {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) storage: Endpoint,
+    pub(crate) auth: Endpoint,
+    pub(crate) profile: SessionProfile,
+    pub(crate) published: Arc<Published>,
+    pub(crate) promise: Promise<SessionId>,
+}
+
+pub(crate) struct StartUpload {
+    pub(crate) session: SessionId,
+    pub(crate) spec: UploadSpec,
+    pub(crate) content: Arc<Content>,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) found: Option<JournalState>,
+    /// An upload of an earlier run that is to be aborted.
+    pub(crate) orphan: Option<String>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) promise: Promise<Outcome>,
+    pub(crate) number: Promise<UploadId>,
+}
+
+/// A session's tools.
+pub(crate) struct SessionRoom {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) storage: Arc<Endpoint>,
+    pub(crate) auth: Arc<Endpoint>,
+    pub(crate) guard: super::carry::Guard,
+    published: Arc<Published>,
+    watcher: Option<AbortHandle>,
+    /// Commands of the session that have no answer yet.
+    pub(crate) pending: usize,
+    /// The caller has dropped it; it ends with its last upload.
+    dropped: bool,
+    refreshes: Vec<Refreshing>,
+}
+
+/// Somebody who wants a refresh.
+struct Refreshing {
+    /// The generation when it was begun; `None`: not yet begun, since the session was busy.
+    since: Option<Generation>,
+    promise: Promise<SessionStatus>,
+}
+
+/// An upload's tools.
+pub(crate) struct UploadRoom {
+    pub(crate) session: SessionId,
+    pub(crate) content: Arc<Content>,
+    pub(crate) pool: Pool,
+    pub(crate) jobs: UnboundedSender<Job>,
+    shared: Arc<Shared>,
+    promise: Promise<Outcome>,
+    /// Told once the journal is closed, so that the same call can be made again at once.
+    ended: Option<Notice>,
+}
+
+/// A command under way.
+pub(crate) struct Task {
+    pub(crate) abort: Option<AbortHandle>,
+    pub(crate) session: Option<SessionId>,
+}
+
+/// Who waits for an outside call.
+enum Caller {
+    Promise(Promise<Reply>),
+    /// Nobody: an orphan is being aborted, and a failure deserves a line.
+    Orphan(UploadId, String),
+}
+
+/// The engine with everything it needs to act.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) sessions: HashMap<SessionId, SessionRoom>,
+    pub(crate) uploads: HashMap<UploadId, UploadRoom>,
+    pub(crate) tasks: HashMap<CommandId, Task>,
+    clock: Clock,
+    messages: Receiver<Message>,
+    runtime: Runtime,
+    calls: HashMap<CommandId, Caller>,
+    leases: Vec<(SessionId, Promise<Lease>)>,
+    loads: Vec<(SessionId, Promise<SessionStatus>)>,
+    listeners: Listeners,
+    io_buffer: usize,
+    last_progress: Instant,
+    closing: Option<Instant>,
+}
+
+impl Driver {
+    /// Builds the runtime; call it on the thread that will own the engine, with signals blocked.
+    pub(crate) fn new(
+        options: &ClientOptions,
+        events: Sender<Message>,
+        messages: Receiver<Message>,
+        limiter: Arc<Limiter>,
+    ) -> Result<Driver, Error> {
+        let http = Http::new(options)?;
+        let names = AtomicUsize::new(1);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(options.workers)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name_fn(move || format!("outlast-io-{}", names.fetch_add(1, Ordering::Relaxed)))
+            .on_thread_start(|| {
+                os::block_signals();
+            })
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, format!("threads cannot be started: {error}"))
+            })?;
+        let tools = Arc::new(Tools {
+            http,
+            limiter,
+            trace: options.trace.clone(),
+            runtime: runtime.handle().clone(),
+            events,
+            closing: Arc::new(AtomicBool::new(false)),
+        });
+        Ok(Driver {
+            engine: Engine::new(options.seed.unwrap_or_else(random_seed)),
+            tools,
+            sessions: HashMap::new(),
+            uploads: HashMap::new(),
+            tasks: HashMap::new(),
+            clock: Clock::start(),
+            messages,
+            runtime,
+            calls: HashMap::new(),
+            leases: Vec::new(),
+            loads: Vec::new(),
+            listeners: Listeners::default(),
+            io_buffer: options.io_buffer,
+            last_progress: Instant::now(),
+            closing: None,
+        })
+    }
+
+    /// Runs until closed. `Err`: it was cut off.
+    pub(crate) fn run(mut self) -> Result<(), Error> {
+        let mut due = Instant::now() + LONGEST_WAIT;
+        loop {
+            match self.messages.recv_timeout(self.wait(due)) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                // Unreachable while the tools hold a sender; an end all the same.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            for _ in 0..BATCH {
+                let Ok(message) = self.messages.try_recv() else { break };
+                self.take(message);
+            }
+            let now = self.clock.now();
+            if Instant::now() >= due || self.engine.poll_timeout().is_some_and(|at| at <= now.mono) {
+                self.engine.handle_timeout(now);
+                due = Instant::now() + LONGEST_WAIT;
+            }
+            self.settle();
+            if let Some(deadline) = self.closing {
+                let drained = self.uploads.is_empty() && self.sessions.values().all(|room| room.pending == 0);
+                if drained || Instant::now() >= deadline {
+                    return self.stop(drained, deadline);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn stop(self, drained: bool, deadline: Instant) -> Result<(), Error> {
+        let Driver { runtime, tools, sessions, .. } = self;
+        for room in sessions.values() {
+            room.watcher.as_ref().inspect(|watcher| watcher.abort());
+        }
+        drop((sessions, tools));
+        // What blocks for ever (a host's reader, a dead mount) must not block us.
+        let left = deadline.saturating_duration_since(Instant::now());
+        runtime.shutdown_timeout(left.min(Duration::from_secs(1)));
+        if drained {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::Timeout, "the client was closed before its uploads had come to rest"))
+        }
+    }
+
+    fn wait(&self, due: Instant) -> Duration {
+        let mut wait = due.saturating_duration_since(Instant::now());
+        if let Some(at) = self.engine.poll_timeout() {
+            wait = wait.min(self.clock.until(at));
+        }
+        if !self.uploads.is_empty() {
+            wait = wait.min(PROGRESS_EVERY);
+        }
+        if let Some(deadline) = self.closing {
+            wait = wait.min(deadline.saturating_duration_since(Instant::now()));
+        }
+        wait
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = self.clock.now();
+        match message {
+            Message::Event(event) => {
+                self.forget_task(&event);
+                self.engine.handle(event, now);
+            }
+            Message::OpenSession(open) => self.open_session(*open),
+            Message::DropSession(id) => {
+                if let Some(room) = self.sessions.get_mut(&id) {
+                    room.dropped = true;
+                }
+                self.drop_idle_sessions();
+            }
+            Message::Lease { session, promise } => self.leases.push((session, promise)),
+            Message::Refresh { session, promise } => match self.sessions.get_mut(&session) {
+                Some(room) => room.refreshes.push(Refreshing { since: None, promise }),
+                None => promise.settle(Err(closed())),
+            },
+            Message::Status { session, promise } => {
+                promise.settle(self.engine.session_status(session, now).ok_or_else(closed));
+            }
+            Message::Loaded { session, promise } => self.loads.push((session, promise)),
+            Message::Hold(id) => self.engine.hold(id, now),
+            Message::Release(id) => self.engine.release(id, now),
+            Message::Reject(id, generation) => self.engine.reject(id, generation, now),
+            Message::Accept(id, generation) => self.engine.accept(id, generation, now),
+            Message::Touch(session) => self.engine.handle(Event::SourceTouched { session }, now),
+            Message::StartUpload(start) => self.start_upload(*start),
+            Message::Pause(id) => self.engine.pause(id, now),
+            Message::Resume(id) => self.engine.resume(id, now),
+            Message::Cancel(id, on_failure) => self.engine.cancel(id, on_failure, now),
+            Message::JournalClosed(id) => self.end_upload(id),
+            Message::Call { session, operation, request, promise } => {
+                let call = self.engine.call(session, operation, *request, now);
+                self.calls.insert(call, Caller::Promise(promise));
+            }
+            Message::Subscribe(subscriber) => self.listeners.add(subscriber),
+            Message::Close(deadline) => self.close(deadline),
+        }
+    }
+
+    fn close(&mut self, deadline: Instant) {
+        self.closing = Some(self.closing.map_or(deadline, |known| known.min(deadline)));
+        self.tools.closing.store(true, Ordering::Relaxed);
+        let now = self.clock.now();
+        let ids: Vec<UploadId> = self.uploads.keys().copied().collect();
+        for id in ids {
+            self.engine.cancel(id, OnFailure::Retain, now);
+        }
+    }
+
+    fn open_session(&mut self, open: OpenSession) {
+        let id = self.engine.add_session(open.profile, self.clock.now());
+        let paths = open.source.watch();
+        let watcher = (!paths.is_empty())
+            .then(|| self.runtime.spawn(watch::watch(id, paths, self.tools.events.clone())).abort_handle());
+        let room = SessionRoom {
+            source: open.source,
+            storage: Arc::new(open.storage),
+            auth: Arc::new(open.auth),
+            guard: super::carry::Guard::default(),
+            published: open.published,
+            watcher,
+            pending: 0,
+            dropped: false,
+            refreshes: Vec::new(),
+        };
+        self.sessions.insert(id, room);
+        open.promise.settle(Ok(id));
+    }
+
+    fn drop_idle_sessions(&mut self) {
+        let uploads = &self.uploads;
+        let idle: Vec<SessionId> = self
+            .sessions
+            .iter()
+            // A renewal under way is finished: a new credential must not get lost between exchange and store.
+            .filter(|(id, room)| {
+                room.dropped && room.pending == 0 && !uploads.values().any(|upload| upload.session == **id)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in idle {
+            self.engine.remove_session(id, self.clock.now());
+            if let Some(room) = self.sessions.remove(&id) {
+                room.watcher.inspect(AbortHandle::abort);
+            }
+        }
+    }
+
+    fn start_upload(&mut self, start: StartUpload) {
+        let StartUpload { session, spec, content, journal, found, orphan, shared, promise, number } = start;
+        if self.closing.is_some() {
+            number.settle(Err(Error::new(ErrorKind::Cancelled, "the client was closed")));
+            return;
+        }
+        let now = self.clock.now();
+        let parallel = usize::try_from(spec.options.parallel).unwrap_or(1).max(1);
+        let block = self.io_buffer.min((BLOCK_MEMORY / 3 / parallel).max(LEAST_BLOCK));
+        let target = spec.target.clone();
+        let id = self.engine.start_upload(session, spec, found, now);
+        let (jobs, queue) = tokio::sync::mpsc::unbounded_channel();
+        self.runtime.spawn(write_in_order(id, journal, queue, self.tools.events.clone()));
+        let room =
+            UploadRoom { session, content, pool: Pool::new(block), jobs, shared, promise, ended: None };
+        self.uploads.insert(id, room);
+        number.settle(Ok(id));
+        if let Some(upload_id) = orphan {
+            self.abort_orphan(session, id, &target, upload_id);
+        }
+    }
+
+    fn abort_orphan(&mut self, session: SessionId, upload: UploadId, target: &Target, upload_id: String) {
+        let request = oci::abort(target, &upload_id);
+        let call = self.engine.call(session, Operation::Abort, request, self.clock.now());
+        self.calls.insert(call, Caller::Orphan(upload, upload_id));
+    }
+
+    /// Carries out and tells whatever the engine has, until it has nothing more.
+    fn settle(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some(command) = self.engine.poll_command() {
+                idle = false;
+                self.carry(command);
+            }
+            while let Some(notice) = self.engine.poll_notice() {
+                idle = false;
+                self.tell(notice);
+            }
+            idle &= !self.answer_sessions();
+            if idle {
+                break;
+            }
+        }
+        self.drop_idle_sessions();
+        if !self.uploads.is_empty() && self.last_progress.elapsed() >= PROGRESS_EVERY / 2 {
+            self.last_progress = Instant::now();
+            let now = self.clock.now();
+            for (id, room) in &self.uploads {
+                if let Some(progress) = self.engine.progress(*id, now) {
+                    room.shared.set_progress(progress);
+                }
+            }
+        }
+    }
+
+    /// Answers those who wait for leases, refreshes and first credentials. True: the engine was moved by it.
+    fn answer_sessions(&mut self) -> bool {
+        let now = self.clock.now();
+        for (session, promise) in std::mem::take(&mut self.leases) {
+            if promise.is_abandoned() {
+                continue;
+            }
+            match self.engine.session_lease(session, now) {
+                LeaseAnswer::Ready(lease) => {
+                    if let Some(room) = self.sessions.get(&session) {
+                        room.published.set_skew(self.engine.session_skew_ms(session));
+                        let state = self.engine.session_status(session, now).map(|status| status.state);
+                        if state == Some(SessionState::Fresh) {
+                            room.published.put(lease.clone());
+                        }
+                    }
+                    promise.settle(Ok(lease));
+                }
+                LeaseAnswer::Wait => self.leases.push((session, promise)),
+                LeaseAnswer::Failed(error) => promise.settle(Err(error)),
+            }
+        }
+        for (session, promise) in std::mem::take(&mut self.loads) {
+            match self.engine.session_status(session, now) {
+                None => promise.settle(Err(closed())),
+                Some(status) if status.state == SessionState::Empty => self.loads.push((session, promise)),
+                Some(status) => promise.settle(Ok(status)),
+            }
+        }
+        let mut moved = false;
+        for (id, room) in self.sessions.iter_mut().filter(|(_, room)| room.pending == 0) {
+            let Some(status) = self.engine.session_status(*id, now) else { continue };
+            if room.refreshes.iter().any(|waiting| waiting.since.is_some()) {
+                // Nothing is under way any more: this is what came of it.
+                for waiting in room.refreshes.extract_if(.., |waiting| waiting.since.is_some()) {
+                    let since = waiting.since.unwrap_or_default();
+                    waiting.promise.settle(refreshed(since, &status));
+                }
+            } else if !room.refreshes.is_empty() {
+                for waiting in &mut room.refreshes {
+                    waiting.since = Some(status.generation);
+                }
+                self.engine.refresh_now(*id, now);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        match &notice {
+            Notice::Refreshed { session, .. }
+            | Notice::Rejected { session, .. }
+            | Notice::Parked { session, .. } => {
+                if let Some(room) = self.sessions.get(session) {
+                    room.published.forget();
+                }
+            }
+            Notice::ClockSkew { skew_ms } => {
+                // Told without a name: every session's snapshot learns its own value with the next lease.
+                self.tools.note(|| format!("the server's clock is {skew_ms} ms ahead"));
+                for room in self.sessions.values() {
+                    room.published.forget();
+                }
+            }
+            Notice::Finished { upload, .. } => {
+                if let Some(room) = self.uploads.get_mut(upload) {
+                    let _ = room.jobs.send(Job::Close);
+                    room.ended = Some(notice);
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.listeners.tell(&notice);
+    }
+
+    /// The journal of an ended upload is closed: the end can be told.
+    fn end_upload(&mut self, id: UploadId) {
+        let Some(room) = self.uploads.remove(&id) else { return };
+        if let Some(notice) = room.ended {
+            self.listeners.tell(&notice);
+            if let Notice::Finished { result, resumable, .. } = notice {
+                room.shared.set_resumable(resumable);
+                room.promise.settle(result.map(|outcome| *outcome));
+            }
+        }
+    }
+
+    pub(crate) fn call_done(&mut self, call: CommandId, outcome: Result<Reply, Error>) {
+        match self.calls.remove(&call) {
+            Some(Caller::Promise(promise)) => promise.settle(outcome),
+            Some(Caller::Orphan(upload, upload_id)) => {
+                let text = match calls::gone(outcome) {
+                    Ok(()) => format!("aborted the upload {upload_id} that an earlier run had left"),
+                    Err(error) => {
+                        format!("the upload {upload_id} of an earlier run could not be aborted: {error}")
+                    }
+                };
+                self.listeners.tell(&Notice::Remark { upload: Some(upload), text });
+            }
+            None => {}
+        }
+    }
+
+    fn forget_task(&mut self, event: &Event) {
+        let id = match event {
+            Event::Loaded { id, .. }
+            | Event::Locked { id, .. }
+            | Event::Exchanged { id, .. }
+            | Event::Stored { id, .. }
+            | Event::Replied { id, .. }
+            | Event::Hashed { id, .. }
+            | Event::Filled { id, .. }
+            | Event::SourceChecked { id, .. }
+            | Event::Recorded { id, .. } => *id,
+            Event::SourceTouched { .. } | Event::Progressed { .. } => return,
+        };
+        if let Some(task) = self.tasks.remove(&id)
+            && let Some(room) = task.session.and_then(|session| self.sessions.get_mut(&session))
+        {
+            room.pending -= 1;
+        }
+    }
+}
+
+/// What a refresh came to.
+fn refreshed(since: Generation, status: &SessionStatus) -> Result<SessionStatus, Error> {
+    if status.generation > since {
+        return Ok(status.clone());
+    }
+    if let Some(error) = &status.last_error {
+        return Err(error.clone());
+    }
+    let message = match status.expires_at {
+        Some(end) => format!("the session cannot be extended beyond {end}; sign in again before then"),
+        None => "this credential cannot be refreshed, and need not be: it has no end".into(),
+    };
+    Err(Error::new(ErrorKind::SignInNeeded, message))
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::InvalidInput, "the session is closed")
+}
+
+/// Jitter needs no secret: the hasher's per-process randomness will do.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

@@ -1,0 +1,292 @@
+//! A session as a caller holds it.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::clock;
+use super::driver::Message;
+use super::endpoint::Endpoint;
+use super::reply;
+use super::source::SourceSpec;
+use crate::engine::SessionId;
+use crate::engine::credential::{Generation, Lease};
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::secret::Secret;
+use crate::engine::session::SessionStatus;
+use crate::engine::sign::{SignedHeaders, authorize};
+use crate::engine::wire::{Coverage, Method, Request, Service};
+
+/// For so long a lease that was fresh is handed out again without asking the engine.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+/// Leases with less left than this are always asked for.
+const NEAR_END_MS: i64 = 15_000;
+
+/// Base URLs of the services that a session is used with.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// Object Storage, for example `https://objectstorage.us-phoenix-1.oraclecloud.com`; a path prefix is allowed.
+    pub storage: String,
+    /// The auth service, where tokens are refreshed, for example `https://auth.us-phoenix-1.oraclecloud.com`.
+    pub auth: String,
+}
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct SessionSpec {
+    /// Where its credentials come from.
+    pub source: SourceSpec,
+    /// Where its requests go.
+    pub endpoints: Endpoints,
+    /// How long callers wait, parked, for somebody to sign in. Zero: fail at once.
+    pub wait_for_login: Duration,
+    /// Refresh even when nobody asks. An upload in progress and a [`Hold`] imply it.
+    pub timer: bool,
+}
+
+/// A credential that is kept alive. Clones are the same session; it ends with the last of them and its uploads.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    id: SessionId,
+    client: Client,
+    storage: Endpoint,
+    published: Arc<Published>,
+}
+
+/// Headers for one request that the caller sends itself.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The generation they use: name it in [`Session::reject`] when the service answers 401.
+    pub generation: Generation,
+    /// Names in lower case, in the order in which they are to be sent; `authorization` is last.
+    pub headers: Vec<(&'static str, Secret<String>)>,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, client: Client, storage: Endpoint, published: Arc<Published>) -> Self {
+        Session(Arc::new(Inner { id, client, storage, published }))
+    }
+
+    /// Its number in notices.
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// The client it belongs to.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    pub(crate) fn storage(&self) -> &Endpoint {
+        &self.0.storage
+    }
+
+    /// The right to send one request now; waits for a refresh, and parked as long as `wait_for_login` says.
+    ///
+    /// Errors: `SignInNeeded` or `Auth` when there will be none, `Network` when the auth service stays away.
+    /// Cancel: dropping the future forgets the wait; a refresh that is under way goes on.
+    pub async fn lease(&self) -> Result<Lease, Error> {
+        match self.0.published.fresh() {
+            Some(lease) => Ok(lease),
+            None => self.ask_lease().get().await,
+        }
+    }
+
+    /// [`Session::lease`], blocking the thread at most `timeout`.
+    ///
+    /// Errors: also `Timeout`.
+    pub fn lease_blocking(&self, timeout: Duration) -> Result<Lease, Error> {
+        match self.0.published.fresh() {
+            Some(lease) => Ok(lease),
+            None => {
+                self.ask_lease().wait_timeout(timeout).unwrap_or_else(|| Err(waited(timeout, "a credential")))
+            }
+        }
+    }
+
+    fn ask_lease(&self) -> reply::Answer<Lease> {
+        let (promise, answer) = reply::pair();
+        self.0.client.send(Message::Lease { session: self.0.id, promise });
+        answer
+    }
+
+    /// Asks the service for the next credential now, whatever the windows say. Another process that has done so in
+    /// this moment counts too.
+    ///
+    /// Errors: why there is none; the current credential stays in use as long as it lives.
+    /// Cancel: dropping the future does not stop the refresh.
+    pub async fn refresh(&self) -> Result<SessionStatus, Error> {
+        self.ask_refresh().get().await
+    }
+
+    /// [`Session::refresh`], blocking the thread at most `timeout`.
+    ///
+    /// Errors: also `Timeout`.
+    pub fn refresh_blocking(&self, timeout: Duration) -> Result<SessionStatus, Error> {
+        self.ask_refresh().wait_timeout(timeout).unwrap_or_else(|| Err(waited(timeout, "the refresh")))
+    }
+
+    fn ask_refresh(&self) -> reply::Answer<SessionStatus> {
+        let (promise, answer) = reply::pair();
+        self.0.client.send(Message::Refresh { session: self.0.id, promise });
+        answer
+    }
+
+    /// A look at the session. Returns at once; it does not load or refresh anything.
+    ///
+    /// Errors: `Cancelled` when the client is closed.
+    pub fn status(&self) -> Result<SessionStatus, Error> {
+        let (promise, answer) = reply::pair();
+        self.0.client.send(Message::Status { session: self.0.id, promise });
+        answer.wait()
+    }
+
+    /// Waits until the first credential has been read, or could not be.
+    ///
+    /// Errors: `Timeout`; what is wrong with the source is in [`SessionStatus::last_error`] and in [`Session::lease`].
+    pub fn wait_loaded(&self, timeout: Duration) -> Result<SessionStatus, Error> {
+        let (promise, answer) = reply::pair();
+        self.0.client.send(Message::Loaded { session: self.0.id, promise });
+        answer.wait_timeout(timeout).unwrap_or_else(|| Err(waited(timeout, "the credential to be read")))
+    }
+
+    /// Keeps the session alive while nothing is sent, until the guard is dropped.
+    pub fn hold(&self) -> Hold {
+        self.0.client.send(Message::Hold(self.0.id));
+        Hold(self.clone())
+    }
+
+    /// A request sent with `generation` was answered with 401. A late answer for an older generation does no harm.
+    pub fn reject(&self, generation: Generation) {
+        self.0.published.forget();
+        self.0.client.send(Message::Reject(self.0.id, generation));
+    }
+
+    /// A request sent with `generation` was answered with something other than 401.
+    pub fn accept(&self, generation: Generation) {
+        self.0.client.send(Message::Accept(self.0.id, generation));
+    }
+
+    /// The source has changed or somebody signed in: look now. File changes are noticed without this.
+    pub fn touch(&self) {
+        self.0.client.send(Message::Touch(self.0.id));
+    }
+
+    /// Signs a request of [`crate::engine::wire`] for the storage endpoint, dated now.
+    ///
+    /// Errors: as [`authorize`].
+    pub fn sign(&self, lease: &Lease, request: &Request) -> Result<SignedHeaders, Error> {
+        let endpoint = &self.0.storage;
+        let request = Request { target: endpoint.full_target(&request.target), ..request.clone() };
+        let date = clock::wall().offset(self.0.published.skew_ms());
+        authorize(&request, endpoint.host(), date, &lease.grant.credential)
+    }
+
+    /// Signs a request that the caller sends itself, to any service that takes this credential.
+    ///
+    /// Shape: with `body`, its length, type and SHA-256 are covered too, and `content_type` is needed. Without it (and
+    /// for the bytes of a put or part, which these services leave outside the signature) date, target and host are.
+    /// The target is signed as it stands in `url`; send it unchanged.
+    /// Errors: `InvalidInput` (URL, or body without type).
+    pub fn sign_url(
+        &self,
+        lease: &Lease,
+        method: Method,
+        url: &str,
+        content_type: Option<&str>,
+        body: Option<&[u8]>,
+    ) -> Result<Signed, Error> {
+        let invalid = |message: &str| Error::new(ErrorKind::InvalidInput, message);
+        let scheme = url.find("://").ok_or_else(|| invalid("the URL must begin with https://"))?;
+        let path = url[scheme + 3..].find(['/', '?', '#']).map_or(url.len(), |at| at + scheme + 3);
+        let endpoint = Endpoint::parse(&url[..path], self.0.client.options().allow_http)?;
+        let target = if path == url.len() { "/" } else { &url[path..] };
+        endpoint.url(target)?;
+        let mut headers = Vec::new();
+        if body.is_some() {
+            let content_type = content_type.ok_or_else(|| invalid("a signed body needs a content type"))?;
+            headers.push(("content-type", content_type.to_owned()));
+        }
+        let request = Request {
+            method,
+            service: Service::Storage,
+            target: target.to_owned(),
+            headers,
+            metadata: Vec::new(),
+            json: body.map(<[u8]>::to_vec).unwrap_or_default(),
+            coverage: if body.is_some() { Coverage::HeadAndBody } else { Coverage::Head },
+        };
+        let date = clock::wall().offset(self.0.published.skew_ms());
+        let signed = authorize(&request, endpoint.host(), date, &lease.grant.credential)?;
+        Ok(Signed { generation: lease.generation, headers: signed.headers })
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.client.send(Message::DropSession(self.id));
+    }
+}
+
+/// Keeps a session alive while idle; dropping it ends that.
+#[derive(Debug)]
+pub struct Hold(Session);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.0.client.send(Message::Release(self.0.0.id));
+    }
+}
+
+fn waited(timeout: Duration, what: &str) -> Error {
+    Error::new(ErrorKind::Timeout, format!("{what} did not come within {} s", timeout.as_secs_f32()))
+}
+
+/// The lease that was handed out last, for callers who only want fresh headers: no trip through the engine's thread.
+#[derive(Default)]
+pub(crate) struct Published(RwLock<Snapshot>);
+
+#[derive(Default)]
+struct Snapshot {
+    lease: Option<(Lease, Instant)>,
+    skew_ms: i64,
+}
+
+impl Published {
+    fn fresh(&self) -> Option<Lease> {
+        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (lease, since) = snapshot.lease.as_ref()?;
+        // The wall clock counts too: a machine that slept must not wake up with an ended token.
+        let now = clock::wall().offset(snapshot.skew_ms).offset(NEAR_END_MS);
+        let alive = lease.grant.expires_at.is_none_or(|end| now < end);
+        (alive && since.elapsed() < FRESH_FOR).then(|| lease.clone())
+    }
+
+    fn skew_ms(&self) -> i64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).skew_ms
+    }
+
+    /// Publishes a lease of a credential that is not in any window.
+    pub(crate) fn put(&self, lease: Lease) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).lease = Some((lease, Instant::now()));
+    }
+
+    /// Something happened to the session: ask the engine next time.
+    pub(crate) fn forget(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).lease = None;
+    }
+
+    /// Server minus local clock.
+    pub(crate) fn set_skew(&self, skew_ms: i64) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).skew_ms = skew_ms;
+    }
+}
