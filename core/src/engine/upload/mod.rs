@@ -517,7 +517,7 @@ impl Upload {
                 oci::parse_parts(reply).and_then(|page| self.on_parts_listed(page, adopted, ctx))
             }
             Phase::Committing => {
-                self.on_committed(oci::object_facts(reply), ctx);
+                self.on_committed(answered_facts(reply), ctx);
                 Ok(())
             }
             Phase::Looking => {
@@ -547,7 +547,7 @@ impl Upload {
             }
             (Operation::Commit, Answer::Done(reply)) => {
                 self.ending = None;
-                self.on_committed(oci::object_facts(&reply), ctx);
+                self.on_committed(answered_facts(&reply), ctx);
             }
             _ => {}
         }
@@ -615,6 +615,11 @@ impl Upload {
     pub(super) fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }
+}
+
+/// What the answer to a put or commit says of the object. Its `content-length` is that of the answer's own body.
+fn answered_facts(reply: &Reply) -> ObjectFacts {
+    ObjectFacts { size: None, ..oci::object_facts(reply) }
 }
 
 /// Retries that may be made without any part succeeding before the upload goes on with one request at a time.

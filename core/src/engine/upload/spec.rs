@@ -26,11 +26,26 @@ pub struct SourceIdentity {
     /// Bytes; `None` for a stream of unknown length.
     pub size: Option<u64>,
     /// Modification time, nanoseconds since 1970; 0 where there is none.
+    #[serde(with = "nanos")]
     pub modified_ns: i128,
     /// Device and inode, 0 where there are none.
     pub device: u64,
     /// See `device`.
     pub inode: u64,
+}
+
+/// Nanoseconds as text: the journal's records are tagged, and serde reads no 128-bit numbers in those.
+mod nanos {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// Whether and how bytes are compared with what the service stored.

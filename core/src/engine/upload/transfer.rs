@@ -4,7 +4,7 @@ use super::call::{Answer, Call, RETRY_BACKOFF};
 use super::part::PartState;
 use super::plan::stream_part_size;
 use super::spec::{ChecksumAlgorithm, Integrity};
-use super::{Phase, Stream, Upload, put_precondition, retry_budget};
+use super::{Phase, Stream, Upload, answered_facts, put_precondition, retry_budget};
 use crate::engine::checksum::{Digests, Wanted, parse_crc32c, parse_md5, parse_sha256, parse_sha384};
 use crate::engine::command::{BodyRef, Command, CommandId, Filled, Notice};
 use crate::engine::credential::{Generation, Lease};
@@ -164,7 +164,7 @@ impl Upload {
             Err(failure) => return self.on_part_unanswered(number, generation, failure, sent, ctx),
         };
         match oci::verdict(operation, &reply) {
-            Verdict::Done => self.on_part_accepted(number, &oci::object_facts(&reply), sent, ctx),
+            Verdict::Done => self.on_part_accepted(number, &answered_facts(&reply), sent, ctx),
             _ if self.phase == Phase::Draining => {}
             Verdict::Refused(_) => self.hold(number, generation, ctx),
             Verdict::UploadGone(facts) => {
