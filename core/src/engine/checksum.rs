@@ -262,6 +262,7 @@ mod text {
     use base64::Engine as _;
     use serde::de::Error as _;
 
+    #[expect(clippy::ref_option, reason = "the shape serde asks for")]
     pub(super) fn serialize<S: Serializer, const N: usize>(
         raw: &Option<[u8; N]>,
         serializer: S,
@@ -284,7 +285,7 @@ mod text {
 mod crc_text {
     use super::{Deserializer, Serializer, text};
 
-    #[expect(clippy::ref_option, reason = "the shape serde asks for")]
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
     pub(super) fn serialize<S: Serializer>(crc: &Option<u32>, serializer: S) -> Result<S::Ok, S::Error> {
         text::serialize(&crc.map(u32::to_be_bytes), serializer)
     }

@@ -72,20 +72,12 @@ fn expand_variables(text: &str, around: &Surroundings<'_>) -> String {
     while let Some((before, after)) = rest.split_once('$') {
         expanded.push_str(before);
         let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let length = after.find(|c| !in_name(c)).unwrap_or(after.len());
-                (&after[..length], length)
-            }
-        };
-        match (around.env)(name).filter(|_| !name.is_empty()) {
-            Some(value) => expanded.push_str(&value),
-            None => {
-                expanded.push('$');
-                expanded.push_str(&after[..length]);
-            }
-        }
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let bare = after.split(|c| !in_name(c)).next().unwrap_or_default();
+        let (name, length) = braced.map_or((bare, bare.len()), |(name, _)| (name, name.len() + 2));
+        let kept = &text[text.len() - after.len() - 1..][..=length];
+        let value = (around.env)(name).filter(|_| !name.is_empty());
+        expanded.push_str(value.as_deref().unwrap_or(kept));
         rest = &after[length..];
     }
     expanded + rest

@@ -11,9 +11,12 @@ mod endpoint;
 mod files;
 pub mod grammar;
 mod identity;
+#[cfg(test)]
+mod machine;
 mod realms;
 pub mod region;
 mod resolve;
+mod values;
 
 pub use endpoint::Endpoint;
 pub use files::{Surroundings, expand_home};

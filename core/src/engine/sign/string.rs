@@ -54,11 +54,21 @@ pub fn authorize(
         credential.key().sign(signing_string(&date, &method, &request.target, &covered).as_bytes())?;
     let names =
         covered.iter().fold("date (request-target)".to_owned(), |names, (name, _)| names + " " + name);
-    let authorization = format!(
-        "Signature algorithm=\"rsa-sha256\",headers=\"{names}\",keyId=\"{}\",signature=\"{}\",version=\"1\"",
+    let signature = STANDARD.encode(signature);
+    // Sized beforehand: a text that grows leaves copies of the token behind.
+    let mut authorization =
+        String::with_capacity(key_id.expose().len() + signature.len() + names.len() + 100);
+    for piece in [
+        "Signature algorithm=\"rsa-sha256\",headers=\"",
+        &names,
+        "\",keyId=\"",
         key_id.expose(),
-        STANDARD.encode(signature)
-    );
+        "\",signature=\"",
+        &signature,
+        "\",version=\"1\"",
+    ] {
+        authorization.push_str(piece);
+    }
     let mut headers = vec![("date", Secret::new(date))];
     // The content type is on the request already.
     let added = covered.into_iter().filter(|(name, _)| *name != "content-type");

@@ -1,6 +1,6 @@
 //! Replies, read with distrust: sizes, types and counts are checked, foreign text is made harmless.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -118,10 +118,8 @@ pub fn parse_namespace(reply: &Reply) -> Result<String, Error> {
     Ok(namespace)
 }
 
-/// Members that newer services may add. Asking for them also makes the derived reader insist on an object; alone it
+/// `_more` takes what newer services may add. Having it also makes the derived reader insist on an object; without, it
 /// would take an array of the values.
-type More = BTreeMap<String, IgnoredAny>;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawUpload {
@@ -137,7 +135,7 @@ struct RawUpload {
     #[serde(default)]
     storage_tier: Option<String>,
     #[serde(flatten)]
-    _more: More,
+    _more: IgnoredAny,
 }
 
 impl RawUpload {
@@ -171,6 +169,7 @@ pub fn parse_uploads(reply: &Reply) -> Result<Page<UploadEntry>, Error> {
     Ok(Page { items: items.collect::<Result<_, _>>()?, next: next_page(reply, what)? })
 }
 
+/// For `_more` see [`RawUpload`].
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawPart {
@@ -180,7 +179,7 @@ struct RawPart {
     md5: Option<String>,
     size: u64,
     #[serde(flatten)]
-    _more: More,
+    _more: IgnoredAny,
 }
 
 /// Reads a page of ListMultipartUploadParts. Within the page every number is there once; across pages that is for
