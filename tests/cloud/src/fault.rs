@@ -149,8 +149,12 @@ pub enum Action {
         #[serde(default)]
         shows: Shows,
     },
-    /// Shows a wrong `md5` in the part list (for the part the rule names, or for all).
-    WrongListMd5,
+    /// Shows a wrong `md5` in the part list.
+    WrongListMd5 {
+        /// For this part only; `None` for all.
+        #[serde(default)]
+        part: Option<u32>,
+    },
     /// Leaves headers out of the answer.
     OmitHeaders {
         /// Lower-case names.
@@ -220,7 +224,6 @@ pub enum Shows {
 
 impl Fault {
     /// A rule about one operation, before it is told what to do with it.
-    #[expect(clippy::should_implement_trait, reason = "reads as a sentence: on(op).part(3).act(...)")]
     pub fn on(op: Op) -> Self {
         Self::of(On { ops: vec![op], ..On::default() })
     }
@@ -419,7 +422,7 @@ impl On {
     fn matches(&self, sight: &Sight<'_>) -> bool {
         sight.op != Op::Control
             && (self.ops.is_empty() || self.ops.contains(&sight.op))
-            && self.part.is_none_or(|part| sight.part == Some(part) || sight.op == Op::ListParts)
+            && self.part.is_none_or(|part| sight.part == Some(part))
             && self.object.as_deref().is_none_or(|object| sight.object == Some(object))
             && self.generation.is_none_or(|generation| sight.generation == Some(generation))
     }
@@ -436,7 +439,10 @@ mod tests {
     #[test]
     fn a_rule_counts_what_it_is_about() {
         let faults = Faults::default();
-        faults.add(Fault::on(Op::UploadPart).part(2).after(1).times(2).act(Action::WrongListMd5), 0);
+        faults.add(
+            Fault::on(Op::UploadPart).part(2).after(1).times(2).act(Action::WrongListMd5 { part: None }),
+            0,
+        );
         let fired = |number| faults.strike(&part(number)).0.len();
         assert_eq!([fired(1), fired(2), fired(2), fired(1), fired(2), fired(2)], [0, 0, 1, 0, 1, 0]);
         let info = &faults.list()[0];
@@ -447,7 +453,7 @@ mod tests {
     fn chance_repeats_with_its_seed() {
         let roll = |seed| {
             let faults = Faults::default();
-            faults.add(Fault::on_all().chance(0.5, seed).act(Action::WrongListMd5), 0);
+            faults.add(Fault::on_all().chance(0.5, seed).act(Action::WrongListMd5 { part: None }), 0);
             (0..64).map(|_| faults.strike(&part(1)).0.len()).collect::<Vec<_>>()
         };
         assert_eq!(roll(7), roll(7));

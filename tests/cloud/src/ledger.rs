@@ -162,14 +162,14 @@ impl Ledger {
         let mut state = self.state();
         state.seq += 1;
         entry.seq = state.seq;
-        let stats = &mut state.stats;
-        stats.requests += 1;
-        *stats.by_op.entry(entry.op).or_default() += 1;
-        *stats.by_status.entry(entry.status).or_default() += 1;
+        let counters = &mut state.stats;
+        counters.requests += 1;
+        *counters.by_op.entry(entry.op).or_default() += 1;
+        *counters.by_status.entry(entry.status).or_default() += 1;
         if let Some(generation) = entry.generation {
-            *stats.by_generation.entry(generation).or_default() += 1;
+            *counters.by_generation.entry(generation).or_default() += 1;
         }
-        stats.faults_fired += entry.faults.len() as u64;
+        counters.faults_fired += entry.faults.len() as u64;
         if self.capacity > 0 {
             if state.entries.len() >= self.capacity {
                 state.entries.pop_front();

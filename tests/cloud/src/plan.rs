@@ -84,8 +84,10 @@ impl Plan {
         })
     }
 
-    pub(crate) fn wrong_list_md5(&self) -> bool {
-        self.actions.iter().any(|action| matches!(action, Action::WrongListMd5))
+    /// True if the part list is to show a wrong checksum for this part.
+    pub(crate) fn wrong_list_md5(&self, number: u32) -> bool {
+        let lies = |action: &Action| matches!(action, Action::WrongListMd5 { part } if part.is_none_or(|part| part == number));
+        self.actions.iter().any(lies)
     }
 
     /// Changes an answer as the faults say; true if the connection cannot go on after it.
@@ -97,7 +99,7 @@ impl Plan {
                 Action::SetHeader { name, value } => reply.set(name, value),
                 Action::Mangle { how } => broken |= mangle(reply, *how),
                 Action::Answer { body: Some(how), .. } if reply.status >= 400 => {
-                    broken |= mangle(reply, *how)
+                    broken |= mangle(reply, *how);
                 }
                 _ => {}
             }

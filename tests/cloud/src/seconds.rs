@@ -3,7 +3,6 @@
 use serde::{Deserialize, Deserializer, Serializer};
 use std::time::Duration;
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(value.as_secs_f64())
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 /// The flags of a cloud served as a process of its own.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are what a command line is made of")]
 pub struct ServeArgs {
     /// Address to listen on; anything but a loopback address needs --allow-non-loopback
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]

@@ -59,15 +59,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            token_life: Duration::from_secs(3600),
-            horizon: Duration::from_secs(24 * 3600),
+            token_life: Duration::from_hours(1),
+            horizon: Duration::from_hours(24),
             upst_life: None,
             sess_exp: SessExp::Text,
             refresh: RefreshMode::Extend,
             refresh_delay: Duration::ZERO,
             refuse_at_horizon: false,
             refresh_revokes_old: false,
-            date_tolerance: Duration::from_secs(300),
+            date_tolerance: Duration::from_mins(5),
             checks: Checks::Md5,
             page_size: 1000,
             min_part_bytes: 0,
@@ -76,8 +76,8 @@ impl Default for Settings {
             expect: Expect::FinalFirst,
             refusal: Refusal::Drain,
             bandwidth_bytes_per_s: None,
-            head_timeout: Duration::from_secs(60),
-            body_timeout: Duration::from_secs(60),
+            head_timeout: Duration::from_mins(1),
+            body_timeout: Duration::from_mins(1),
             upload_gone_code: "NoSuchUpload".into(),
         }
     }

@@ -41,14 +41,12 @@ impl Issuer {
     /// The issuer of this process: one key for all clouds in it, since making one takes a fifth of a second.
     pub(crate) fn new() -> Result<Self, Error> {
         static KEY: OnceLock<RsaPrivateKey> = OnceLock::new();
-        let key = match KEY.get() {
-            Some(key) => key,
-            None => {
-                let fresh = new_key()?;
-                KEY.get_or_init(|| fresh)
-            }
-        };
-        Self::with_key(key)
+        if KEY.get().is_none() {
+            // Two clouds starting at once may both make a key; the first one stays.
+            let _ = KEY.set(new_key()?);
+        }
+        let missing = || Error::new(ErrorKind::Key, "the issuer key was not kept");
+        Self::with_key(KEY.get().ok_or_else(missing)?)
     }
 
     pub(crate) fn with_key(key: &RsaPrivateKey) -> Result<Self, Error> {

@@ -279,22 +279,19 @@ impl Registry {
         }
         let token = key_id.strip_prefix("ST$").ok_or("the keyId names no registered key")?;
         let minted = self.token(token, now)?;
-        let bound = {
-            let state = self.state();
-            state.tokens.get(token).and_then(|known| known.key.clone())
-        };
-        let key = match bound {
-            Some(key) => key,
-            None => {
-                let claims = self.issuer.read(token)?;
-                let key = jwk_key(&claims.jwk).ok_or("the token's jwk is no RSA key")?;
-                if let Some(known) = self.state().tokens.get_mut(token) {
-                    known.key = Some(key.clone());
-                }
-                key
-            }
-        };
+        let bound = self.state().tokens.get(token).and_then(|known| known.key.clone());
+        let key = if let Some(key) = bound { key } else { self.bind(token)? };
         Ok((Caller::Token { session: minted.session, facts: minted.facts, jwt: minted.jwt }, key))
+    }
+
+    /// Verifies a token by its signature, the first time it is seen, and notes the key it is bound to.
+    fn bind(&self, token: &str) -> Result<RsaPublicKey, String> {
+        let claims = self.issuer.read(token)?;
+        let key = jwk_key(&claims.jwk).ok_or("the token's jwk is no RSA key")?;
+        if let Some(known) = self.state().tokens.get_mut(token) {
+            known.key = Some(key.clone());
+        }
+        Ok(key)
     }
 
     /// Judges a token at this moment: minted here, not revoked, not expired.

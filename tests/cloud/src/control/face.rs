@@ -253,7 +253,7 @@ async fn wait(control: &Control, route: &Route<'_>) -> Result<Reply, Fail> {
     let seconds: f64 = route.target.query("timeout_s").unwrap_or("10").parse().unwrap_or(f64::NAN);
     let limit =
         Duration::try_from_secs_f64(seconds).map_err(|_| bad("timeout_s is not a number of seconds"))?;
-    let deadline = tokio::time::Instant::now() + limit.min(Duration::from_secs(3600));
+    let deadline = tokio::time::Instant::now() + limit.min(Duration::from_hours(1));
     loop {
         let stats = serde_json::to_value(control.stats()).map_err(|error| bad(&error.to_string()))?;
         let value =

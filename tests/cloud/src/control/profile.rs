@@ -285,7 +285,7 @@ fn write_section(dir: &Path, profile: &str, keys: &[(&str, String)]) -> Result<P
     text.push_str(&title);
     text.push('\n');
     for (key, value) in keys {
-        text.push_str(&format!("{key}={value}\n"));
+        text.extend([key, "=", value.as_str(), "\n"]);
     }
     write_private(&path, text.as_bytes())?;
     Ok(path)

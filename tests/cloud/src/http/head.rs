@@ -54,6 +54,9 @@ impl Head {
         if used > MAX_HEAD_BYTES {
             return Err(too_large());
         }
+        if bytes[..used].windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r') {
+            return Err(bad("a line ends without a carriage return"));
+        }
         if request.version != Some(1) {
             return Err(BadHead {
                 status: 505,
@@ -63,6 +66,9 @@ impl Head {
         }
         let method = request.method.unwrap_or_default().to_owned();
         let target = request.path.unwrap_or_default().to_owned();
+        if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Err(bad("methods are upper case"));
+        }
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bad("the request target has a byte outside visible ASCII"));
         }
@@ -165,6 +171,8 @@ mod tests {
         for text in [
             "GET /n HTTP/1.1\r\n\r\n",
             "GET /n HTTP/1.0\r\nhost: h\r\n\r\n",
+            "get /n HTTP/1.1\r\nhost: h\r\n\r\n",
+            "GET /n HTTP/1.1\r\nhost: h\n\r\n",
             "GET  /n HTTP/1.1\r\nhost: h\r\n\r\n",
             "GET /\u{fc} HTTP/1.1\r\nhost: h\r\n\r\n",
             "GET /n HTTP/1.1\r\nhost: h\r\nhost: h\r\n\r\n",

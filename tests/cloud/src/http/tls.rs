@@ -30,15 +30,14 @@ impl TlsFace {
         let (ca_pem, config) = certify(&names).map_err(|error| {
             Error::new(ErrorKind::Key, format!("cannot make the test certificate: {error}"))
         })?;
-        let (dir, ca_file) = match ca_file {
-            Some(file) => (None, file.to_owned()),
-            None => {
-                let dir = tempfile::Builder::new().prefix("outlast-cloud-").tempdir().map_err(|error| {
-                    Error::io(ErrorKind::File, "cannot make a directory for the CA", error)
-                })?;
-                let file = dir.path().join("ca.pem");
-                (Some(dir), file)
-            }
+        let (dir, ca_file) = if let Some(file) = ca_file {
+            (None, file.to_owned())
+        } else {
+            let dir = tempfile::Builder::new().prefix("outlast-cloud-").tempdir();
+            let dir =
+                dir.map_err(|error| Error::io(ErrorKind::File, "cannot make a directory for the CA", error))?;
+            let file = dir.path().join("ca.pem");
+            (Some(dir), file)
         };
         std::fs::write(&ca_file, ca_pem).map_err(|error| {
             Error::io(

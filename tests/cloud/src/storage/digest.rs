@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256, Sha384};
 
 /// Which checksums are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of four independent choices")]
 pub(crate) struct Wanted {
     pub(crate) md5: bool,
     pub(crate) crc32c: bool,

@@ -161,7 +161,9 @@ pub(crate) struct Storage {
 impl Storage {
     pub(crate) fn new(store: Store, buckets: &[String], now: Millis) -> Self {
         let storage = Self { state: Mutex::default(), store };
-        buckets.iter().for_each(|bucket| storage.add_bucket(bucket, now));
+        for bucket in buckets {
+            storage.add_bucket(bucket, now);
+        }
         storage
     }
 

@@ -108,9 +108,12 @@ pub(crate) fn list_parts(call: &Call<'_>) -> Handled {
     let page = Page::from_query(&call.route.target, call.settings.page_size)?;
     let state = call.service.storage.state();
     let upload = find(&state, call, upload_id(call)?)?;
-    let wrong = call.plan.wrong_list_md5();
     let item = |(number, part): (&u32, &Part)| {
-        let md5 = if wrong { Some("AAAAAAAAAAAAAAAAAAAAAA==".into()) } else { part.reported.md5_text() };
+        let md5 = if call.plan.wrong_list_md5(*number) {
+            Some("AAAAAAAAAAAAAAAAAAAAAA==".into())
+        } else {
+            part.reported.md5_text()
+        };
         let item = json!({ "partNumber": number, "etag": part.etag, "md5": md5, "size": part.segment.len() });
         (format!("{number:05}"), item)
     };

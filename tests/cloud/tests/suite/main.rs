@@ -1,0 +1,13 @@
+//! The cloud over the wire, through a client that can do wrong what no library would.
+
+#![allow(clippy::disallowed_methods, reason = "tests of a server compare its clock with the machine's")]
+
+mod bodies;
+mod client;
+mod control;
+mod faults;
+mod hostile;
+mod objects;
+mod sessions;
+mod signatures;
+mod uploads;
