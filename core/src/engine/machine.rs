@@ -364,7 +364,8 @@ impl Engine {
                 if let Some((Owner::Upload(upload), _)) = self.owners.get(&id).copied() {
                     self.step_upload(upload, |upload, ctx| upload.progressed(id, bytes, ctx));
                 }
-                // Progress decides nothing: no need to look at every upload.
+                // Progress lets nothing go on: no need to look at every upload.
+                self.settle();
                 return;
             }
             Event::Replied { id, .. }

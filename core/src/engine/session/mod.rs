@@ -39,6 +39,8 @@ use renewal::Step;
 const PARKED_LOOK: Duration = Duration::from_secs(5);
 /// Timers are never longer than this, so that a stepped wall clock is noticed soon.
 const LONGEST_TIMER: Duration = Duration::from_secs(30);
+/// Claims are whole seconds: a younger credential cannot be told from its successor by its end.
+const LEAST_TELLING_AGE: Duration = Duration::from_secs(1);
 /// Refused credentials that are remembered, so that a stale file does not bring one back.
 const REMEMBERED_REFUSALS: usize = 4;
 
@@ -251,6 +253,19 @@ impl Session {
         let since = self.without_since?;
         (now.mono - since >= self.profile.patience)
             .then(|| self.last_error.clone().unwrap_or_else(|| Error::new(ErrorKind::Network, "no credential")))
+    }
+
+    /// Something is going to need this session until `needed`. When that is beyond the end of the current credential and
+    /// nothing says how far the chain reaches, one early refresh tells: some sessions answer it without moving the end.
+    pub fn learn_whether_extensible(&mut self, needed: UnixMillis, now: Now) {
+        let end = self.current.as_ref().and_then(|current| current.grant.expires_at);
+        let unknown = self.refreshes == 0 && self.horizon().is_none() && self.profile.can_exchange;
+        // A refresh within the credential's first second would not tell.
+        let issued = self.current.as_ref().and_then(|current| current.grant.issued_at);
+        let unknown = unknown && issued.is_none_or(|issued| self.server_time(now).since(issued) > LEAST_TELLING_AGE);
+        if unknown && end.is_some_and(|end| needed > end) && self.failures == 0 {
+            self.renew(now);
+        }
     }
 
     /// A request under `generation` was answered with 401.

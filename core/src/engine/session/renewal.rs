@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, PARKED_LOOK, Parked, Session, profile};
+use super::{Current, LEAST_TELLING_AGE, PARKED_LOOK, Parked, Session, profile};
 use crate::engine::command::{Command, CommandId, ExchangeClass, ExchangeFailure, Notice, Renewal};
 use crate::engine::credential::{Generation, Grant};
 use crate::engine::error::{Error, ErrorKind};
@@ -202,10 +202,12 @@ impl Session {
         let usable = self.is_usable(now);
         let end = held.as_ref().and_then(|held| held.expires_at);
         let moved = match (end, grant.expires_at) {
-            (Some(old), Some(new)) => new > old.offset(1000),
+            (Some(old), Some(new)) => new > old,
             _ => true,
         };
-        if !moved {
+        let issued = held.as_ref().and_then(|held| held.issued_at);
+        let telling = issued.is_none_or(|issued| self.server_time(now).since(issued) > LEAST_TELLING_AGE);
+        if !moved && telling {
             self.learn_horizon();
             if let Some(horizon) = self.learned_horizon {
                 self.notices.push_back(Notice::HorizonLearned { session: self.id, horizon });
@@ -221,6 +223,7 @@ impl Session {
         self.unlock();
         if usable {
             self.failures = 0;
+            self.next_attempt = Some(now.mono + Duration::from_secs(1));
             self.tell_expiring(now);
         } else {
             let error = self.ended(end.filter(|end| *end <= self.server_time(now)));
@@ -288,7 +291,7 @@ impl Session {
         let ends = grant.expires_at.map(|end| now.mono + end.since(server_time));
         // A credential that ends later than the learned horizon is a new chain: somebody signed in.
         if let (Some(end), Some(horizon)) = (grant.expires_at, self.learned_horizon)
-            && end > horizon.offset(1000)
+            && end > horizon
         {
             self.learned_horizon = None;
         }

@@ -73,10 +73,14 @@ impl Upload {
         if self.phase != Phase::Transferring {
             return;
         }
-        let Some(horizon) = ctx.session.effective_horizon() else { return };
         let Some(left) = self.remaining_bytes() else { return };
         let Some(needed) = self.forecast.time_for(left, ctx.now.mono) else { return };
         let estimate = ctx.server_time() + needed;
+        let Some(horizon) = ctx.session.effective_horizon() else {
+            // Better to learn now than at the end of the first token whether this session can be extended at all.
+            ctx.session.learn_whether_extensible(estimate, ctx.now);
+            return;
+        };
         if estimate > horizon && self.forecast.told != Some(horizon) {
             self.forecast.told = Some(horizon);
             ctx.notice(Notice::WillOutliveSession { upload: self.id, estimate, horizon });
