@@ -1,0 +1,50 @@
+//! The flags of `outlast session`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::connect::{ConnectArgs, OutputArgs};
+use super::value;
+
+/// What to do with a session.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Show the session's state and its ends; asks no service
+    Show(ShowArgs),
+    /// Refresh the session once and tell whether that moved its end
+    Refresh(RefreshArgs),
+    /// Keep the session alive until it cannot be extended any more, rewriting its token file
+    Keep(KeepArgs),
+}
+
+/// `outlast session show`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// `outlast session refresh`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RefreshArgs {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// `outlast session keep`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct KeepArgs {
+    /// Stop after this time: 90s, 10m, 8h [default: keep on until the session cannot be extended]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) limit: Option<Duration>,
+    /// When the session has ended, how long to wait for somebody to sign in again
+    #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "0")]
+    pub(crate) wait_for_login: Duration,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}

@@ -1,0 +1,205 @@
+//! From flags, environment and files to a client and its sessions.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use outlast_core::engine::config::{
+    ApiKeyIdentity, Identity, KeySource, Overrides, Settings, Surroundings, permission_warning,
+};
+use outlast_core::engine::secret::Secret;
+use outlast_core::engine::sign::SigningKey;
+use outlast_core::native::{Client, ClientOptions, Endpoints, Session, SessionSpec, SourceSpec};
+use outlast_core::{Error, ErrorKind};
+
+use crate::args::ConnectArgs;
+use crate::exit::{Failure, Outcome};
+use crate::screen::Screen;
+
+/// Longest configuration or key file that is read, bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What a command wants of its connection besides the common flags.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    /// `--wait-for-login`
+    pub(crate) wait_for_login: Duration,
+    /// `--mint-session`
+    pub(crate) mint_minutes: Option<u32>,
+    /// `--limit-rate`
+    pub(crate) limit_rate: Option<u64>,
+}
+
+/// Reads flags, environment and files.
+///
+/// Errors: usage (configuration, endpoints), one line each.
+pub(crate) fn settings(args: &ConnectArgs, screen: &Screen) -> Outcome<Settings> {
+    let overrides = Overrides {
+        config_file: args.config_file.clone(),
+        profile: args.profile.clone(),
+        cli_rc_file: args.cli_rc_file.clone(),
+        auth: args.auth.clone(),
+        region: args.region.clone(),
+        endpoint: args.endpoint.clone(),
+        auth_endpoint: args.auth_endpoint.clone(),
+        cert_bundle: args.cert_bundle.clone(),
+        proxy: args.proxy.clone().map(Secret::new),
+        realm_specific_endpoint: args.realm_specific_endpoint,
+        dual_stack: args.enable_dual_stack,
+        allow_http: args.allow_http,
+    };
+    let env = |name: &str| std::env::var(name).ok();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let around = Surroundings { env: &env, read: &read, home: home.as_deref() };
+    let settings = Settings::resolve(&overrides, &around)?;
+    for warning in &settings.warnings {
+        screen.line(&format!("Warning: {warning}"));
+    }
+    if settings.warn_permissions {
+        for warning in settings.secret_files().into_iter().filter_map(loose_permissions) {
+            screen.line(&format!("Warning: {warning}"));
+        }
+    }
+    Ok(settings)
+}
+
+/// A file's text, for the settings.
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |why: &str| Error::new(ErrorKind::Config, why);
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(failed("permission denied"));
+        }
+        Err(error) => return Err(failed(&error.to_string())),
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => failed("it is a directory"),
+        _ => failed(&error.to_string()),
+    })?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(failed("it is too large"));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| failed("it is not UTF-8 text"))
+}
+
+#[cfg(unix)]
+fn loose_permissions(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    permission_warning(path, std::fs::symlink_metadata(path).ok()?.mode())
+}
+
+#[cfg(not(unix))]
+fn loose_permissions(_path: &Path) -> Option<String> {
+    None
+}
+
+/// A client, and what its sessions are made of.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    settings: Settings,
+    source: SourceSpec,
+    wait_for_login: Duration,
+}
+
+impl Connection {
+    /// Starts a client for these settings; nothing is sent yet.
+    ///
+    /// Errors: usage (keys, certificates, proxy).
+    pub(crate) fn open(
+        args: &ConnectArgs,
+        settings: Settings,
+        wishes: &Wishes,
+        screen: &Screen,
+    ) -> Outcome<Connection> {
+        let source = source(&settings, wishes)?;
+        let defaults = ClientOptions::default();
+        let screen = screen.clone();
+        let tell = move |line: &str| screen.line(&format!("debug: {line}"));
+        let trace: Option<outlast_core::native::Trace> = if args.debug { Some(Arc::new(tell)) } else { None };
+        let client = Client::new(ClientOptions {
+            state_dir: args.state_dir.clone(),
+            limit_rate: wishes.limit_rate,
+            connect_timeout: args.connection_timeout.map_or(defaults.connect_timeout, Duration::from_secs),
+            stall_timeout: args.read_timeout.map_or(defaults.stall_timeout, Duration::from_secs),
+            ca_bundle: settings.cert_bundle.clone(),
+            proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().clone()),
+            allow_http: args.allow_http,
+            trace,
+            ..defaults
+        })?;
+        Ok(Connection { client, settings, source, wait_for_login: wishes.wait_for_login })
+    }
+
+    /// What flags, environment and files said.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A session; `namespace` matters for realm-specific endpoints only.
+    pub(crate) fn session(&self, namespace: Option<&str>) -> Outcome<Session> {
+        let storage = self.settings.storage_endpoint(namespace);
+        let needs_auth = !matches!(self.source, SourceSpec::OciApiKey { .. });
+        let (storage, auth) = match (storage, self.settings.auth_endpoint()) {
+            (storage, Ok(auth)) => (storage.unwrap_or_else(|_| auth.clone()), auth),
+            (Ok(storage), Err(_)) if !needs_auth => (storage.clone(), storage),
+            (_, Err(error)) => return Err(error.into()),
+        };
+        let session = self.client.session(SessionSpec {
+            source: self.source.clone(),
+            endpoints: Endpoints { storage: storage.base(), auth: auth.base() },
+            wait_for_login: self.wait_for_login,
+            timer: false,
+        })?;
+        Ok(session)
+    }
+
+    /// The given namespace, or the tenancy's, asked of the service.
+    pub(crate) fn namespace(&self, given: Option<&str>) -> Outcome<String> {
+        match given {
+            Some(namespace) => Ok(namespace.to_owned()),
+            None => Ok(self.client.namespace_blocking(&self.session(None)?)?),
+        }
+    }
+}
+
+fn source(settings: &Settings, wishes: &Wishes) -> Outcome<SourceSpec> {
+    match (&settings.identity, wishes.mint_minutes) {
+        (Identity::Session(_), Some(_)) => Err(Failure::usage(
+            "--mint-session mints from an API key; it needs --auth api_key and a profile with one",
+        )),
+        (Identity::Session(session), None) => Ok(SourceSpec::OciSessionFiles {
+            key_file: session.key_file.clone(),
+            key_passphrase: session.passphrase.clone(),
+            token_file: session.token_file.clone(),
+            write: true,
+            title: format!("the session of profile {}", settings.profile),
+        }),
+        (Identity::ApiKey(api), minutes) => {
+            let (key_id, key) = (api.key_id(), Arc::new(api_key(api)?));
+            Ok(match minutes {
+                Some(minutes) => SourceSpec::OciGenerateUpst { key_id, key, minutes },
+                None => SourceSpec::OciApiKey { key_id, key },
+            })
+        }
+    }
+}
+
+fn api_key(api: &ApiKeyIdentity) -> Outcome<SigningKey> {
+    let passphrase = api.passphrase.as_ref().map(|passphrase| passphrase.expose().as_str());
+    let key = match &api.key {
+        KeySource::Content(text) => SigningKey::from_pem(text.expose().as_bytes(), passphrase)
+            .map_err(|error| error.during("OCI_CLI_KEY_CONTENT"))?,
+        KeySource::File(path) => {
+            let during = |error: Error| error.during(&path.display().to_string());
+            let missing = || Error::new(ErrorKind::Config, "the key file does not exist");
+            let text = Secret::new(read(path).and_then(|text| text.ok_or_else(missing)).map_err(during)?);
+            SigningKey::from_pem(text.expose().as_bytes(), passphrase).map_err(during)?
+        }
+    };
+    api.check_key(&key)?;
+    Ok(key)
+}

@@ -1,0 +1,116 @@
+//! Notices in words. What a person can do about something is part of its line.
+
+use outlast_core::engine::Notice;
+use outlast_core::engine::command::Renewal;
+
+use super::Subject;
+use crate::style::Style;
+use crate::words;
+
+/// The line at the start.
+pub(super) fn started(subject: &Subject, parts: u32, part_size: u64, found: u32) -> String {
+    let size = subject.size.map(|size| format!(" ({})", words::bytes(size))).unwrap_or_default();
+    let how = match (parts, subject.size) {
+        (0, Some(_)) => " in one request".to_owned(),
+        (0, None) => format!(" in parts of {}, {} at a time", words::bytes(part_size), subject.parallel),
+        _ => format!(
+            " as {} of {}, {} at a time",
+            words::count(parts, "part"),
+            words::bytes(part_size),
+            subject.parallel
+        ),
+    };
+    let found = match found {
+        0 => String::new(),
+        _ => format!(
+            "; {} stored by an earlier run, to be compared with the file",
+            words::count(found, "part")
+        ),
+    };
+    format!("uploading {}{size} to {}{how}{found}", subject.source, subject.target)
+}
+
+/// The line for a credential, the session's first or a later one.
+pub(super) fn refreshed(notice: &Notice, first: bool) -> Option<String> {
+    let Notice::Refreshed { how, expires_at, .. } = notice else { return None };
+    let until = expires_at.map(|end| {
+        let left = end.since(words::now());
+        format!("until {} ({})", words::moment(end), words::span(left))
+    });
+    match (first, how, until) {
+        // An API key has no end: nothing to tell.
+        (_, _, None) => None,
+        (true, Renewal::Reloaded, Some(until)) => Some(format!("token good {until}")),
+        (true, Renewal::Exchanged, Some(until)) => Some(format!("session minted: token good {until}")),
+        (false, Renewal::Exchanged, Some(until)) => Some(format!("token refreshed: good {until}")),
+        (false, Renewal::Reloaded, Some(until)) => {
+            Some(format!("another process renewed the token: good {until}"))
+        }
+    }
+}
+
+/// The line for anything else; `None` for what a person need not read.
+pub(super) fn other(notice: &Notice) -> Option<String> {
+    Some(match notice {
+        Notice::Rejected { generation, .. } => {
+            format!("the service refused token {generation} before its end; getting another, parts wait")
+        }
+        Notice::RefreshFailed { error, retry_in, .. } => {
+            format!("refreshing the token failed: {error}; trying again in {}", words::span(*retry_in))
+        }
+        Notice::HorizonLearned { horizon, .. } => format!(
+            "refreshing does not move the session's end any more: it ends at {}, then somebody has to sign in",
+            words::moment(*horizon)
+        ),
+        Notice::Expiring { expires_at, .. } => format!(
+            "the token ends at {} and nothing here can extend it: sign in again (oci session authenticate) and the upload \
+             goes on",
+            words::moment(*expires_at)
+        ),
+        Notice::WillOutliveSession { estimate, horizon, .. } => format!(
+            "Warning: the upload will outlive the session: it ends about {}, the session at {}; sign in again before then, \
+             give --wait-for-login so that it waits for you, or run the same command again afterwards",
+            words::moment(*estimate),
+            words::moment(*horizon)
+        ),
+        Notice::Parked { error, until, .. } => {
+            let until = until.map(|at| format!(" until {}", words::moment(at))).unwrap_or_default();
+            format!("parked: {error}; waiting{until} for somebody to sign in")
+        }
+        Notice::Resumed { .. } => "resumed: somebody has signed in".into(),
+        Notice::ClockSkew { skew_ms } => {
+            let span = words::span(std::time::Duration::from_millis(skew_ms.unsigned_abs()));
+            let side = if *skew_ms > 0 { "behind" } else { "ahead of" };
+            format!(
+                "this machine's clock is {span} {side} the service's; requests are dated by the service's"
+            )
+        }
+        Notice::Retrying { part, error, failures, retry_in, .. } => {
+            let what = part.map(|part| format!("part {part}: ")).unwrap_or_default();
+            format!("{what}{error}; attempt {} in {}", failures + 1, words::span(*retry_in))
+        }
+        Notice::Remark { text, .. } => text.clone(),
+        Notice::Refreshed { .. }
+        | Notice::Started { .. }
+        | Notice::PartStarted { .. }
+        | Notice::PartStored { .. }
+        | Notice::PartHeld { .. }
+        | Notice::Paused { .. }
+        | Notice::Finished { .. } => return None,
+    })
+}
+
+/// The line in the colour of its kind.
+pub(super) fn painted(notice: &Notice, text: &str, style: Style) -> String {
+    match notice {
+        Notice::Refreshed { .. } | Notice::Resumed { .. } => style.session(text),
+        Notice::Rejected { .. }
+        | Notice::Expiring { .. }
+        | Notice::WillOutliveSession { .. }
+        | Notice::Parked { .. }
+        | Notice::RefreshFailed { .. }
+        | Notice::Retrying { .. } => style.warn(text),
+        Notice::Started { .. } => style.bold(text),
+        _ => text.to_owned(),
+    }
+}

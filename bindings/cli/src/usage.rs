@@ -1,0 +1,72 @@
+//! What is wrong with a command line, in one line.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::exit::Failure;
+
+/// Turns clap's report of several lines into one that says what is wrong and what would be right.
+pub(crate) fn explain(error: &clap::Error) -> Failure {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(list)) => Some(list.join(", ")),
+        Some(ContextValue::StyledStr(text)) => Some(text.to_string()),
+        Some(ContextValue::StyledStrs(list)) => {
+            Some(list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+        Some(ContextValue::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg).unwrap_or_default();
+    let flag = flag_of(&argument);
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let valid = text(ContextKind::ValidValue);
+    let suggested = |kind| text(kind).map(|text| format!("; did you mean {text}?")).unwrap_or_default();
+    let line = match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            format!("there is no flag {argument}{}", suggested(ContextKind::SuggestedArg))
+        }
+        ErrorKind::UnknownArgument => format!("'{argument}' is one argument too many"),
+        ErrorKind::InvalidSubcommand => {
+            let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            format!("there is no command '{name}'{}", suggested(ContextKind::SuggestedSubcommand))
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "name a command; `outlast --help` lists them".into()
+        }
+        ErrorKind::MissingRequiredArgument => format!("{} is missing", missing(&argument)),
+        ErrorKind::InvalidValue if value.is_empty() => format!("{flag} needs a value"),
+        ErrorKind::InvalidValue => {
+            format!("{flag} cannot be '{value}'; it is one of: {}", valid.unwrap_or_default())
+        }
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            format!("{flag} cannot be '{value}': {why}")
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = text(ContextKind::PriorArg).unwrap_or_default();
+            if other == argument || other.is_empty() {
+                format!("{flag} is given twice")
+            } else {
+                let others: Vec<&str> = other.split(", ").map(flag_of).collect();
+                format!("{flag} and {} exclude each other", others.join(", "))
+            }
+        }
+        ErrorKind::TooManyValues => format!("{flag} takes no value, so '{value}' is too much"),
+        ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues | ErrorKind::NoEquals => {
+            format!("{flag} needs a value")
+        }
+        ErrorKind::InvalidUtf8 => "an argument is not UTF-8 text".into(),
+        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    };
+    Failure::usage(line)
+}
+
+/// The flag of `--part-size <MIB>`.
+fn flag_of(argument: &str) -> &str {
+    argument.split([' ', '=']).next().unwrap_or_default()
+}
+
+fn missing(list: &str) -> String {
+    let list = list.replace("--bucket-name", "--bucket-name (-bn)");
+    list.split(", ").map(|item| item.split(" <").next().unwrap_or(item)).collect::<Vec<_>>().join(" and ")
+}
