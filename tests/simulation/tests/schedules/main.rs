@@ -1,0 +1,5 @@
+//! Schedules with names, and ten thousand without.
+
+mod field_report;
+mod random;
+mod setting;
