@@ -57,19 +57,16 @@ impl Client {
         let (ready, started) = reply::pair();
         let (stopping, stopped) = reply::pair();
         let (for_driver, events, shared) = (options.clone(), inbox.clone(), Arc::clone(&limiter));
-        // The thread and all that it starts inherit the mask of the moment.
-        let mask = os::block_signals();
-        let thread =
-            std::thread::Builder::new().name("outlast-engine".into()).spawn(move || {
-                match Driver::new(&for_driver, events, messages, shared) {
-                    Ok(driver) => {
-                        ready.settle(Ok(()));
-                        stopping.settle(driver.run());
-                    }
-                    Err(error) => ready.settle(Err(error)),
+        // What this thread starts inherits its mask.
+        let thread = os::spawn_quiet("outlast-engine", move || {
+            match Driver::new(&for_driver, events, messages, shared) {
+                Ok(driver) => {
+                    ready.settle(Ok(()));
+                    stopping.settle(driver.run());
                 }
-            });
-        mask.restore();
+                Err(error) => ready.settle(Err(error)),
+            }
+        });
         let thread = thread.map_err(|error| {
             Error::new(ErrorKind::Internal, format!("the engine's thread cannot be started: {error}"))
         })?;

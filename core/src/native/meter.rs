@@ -108,7 +108,7 @@ impl Meter {
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_a_stall_and_movement_is_not() {

@@ -47,6 +47,7 @@ pub use bytes::Bytes;
 pub use client::Client;
 pub use notices::Notices;
 pub use options::{ClientOptions, default_state_dir};
+pub use os::spawn_quiet;
 pub use session::{Endpoints, Hold, Session, SessionSpec, Signed};
 pub use source::{Source, SourceSpec};
 pub use trace::Trace;

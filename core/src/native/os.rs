@@ -1,8 +1,10 @@
 //! The few calls into libc that std has no words for. All unsafe code of the driver is in this file.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::thread::{Builder, JoinHandle};
 
 /// The signal mask a thread had before [`block_signals`].
 pub(crate) struct SignalMask(libc::sigset_t);
@@ -32,6 +34,20 @@ impl SignalMask {
     }
 }
 
+/// Starts a named thread that blocks all signals, as every thread of this library does: for those who build a library's
+/// face on the driver and have threads of their own.
+///
+/// Errors: the system has no thread left.
+pub fn spawn_quiet<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let mask = block_signals();
+    let thread = Builder::new().name(name.into()).spawn(run);
+    mask.restore();
+    thread
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,9 +62,8 @@ mod tests {
             u64::from_str_radix(mask.trim(), 16).expect("the mask is hexadecimal")
         };
         let before = blocked();
-        let mask = block_signals();
-        let inside = std::thread::spawn(blocked).join().expect("the thread only reads a file");
-        mask.restore();
+        let thread = spawn_quiet("quiet", blocked).expect("threads can be started");
+        let inside = thread.join().expect("the thread only reads a file");
         // SIGINT, SIGPIPE and SIGTERM are signals 2, 13 and 15.
         for signal in [2, 13, 15] {
             assert_ne!(inside & (1 << (signal - 1)), 0, "signal {signal}");

@@ -54,6 +54,9 @@ impl Source for OciGenerateUpst {
         let key = Arc::new(SigningKey::generate(&mut OsRng).map_err(passing)?);
         let request = auth::generate_upst(&key.public_key_pem(), self.minutes);
         let token = auth::parse_upst(&wire.send(request, &self.signer))?;
-        session_grant(token.expose(), key).map_err(|error| passing(error.during("minting a session token")))
+        let grant = session_grant(token.expose(), key)
+            .map_err(|error| passing(error.during("minting a session token")))?;
+        // Each token ends its own session; the chain of them is as long as the API key is accepted.
+        Ok(Grant { horizon: None, ..grant })
     }
 }
