@@ -12,8 +12,8 @@ use crate::engine::upload::spec::{CustomerKey, Target};
 use crate::engine::wire::oci::{self, ObjectFacts, Operation, Page, UploadEntry};
 use crate::engine::wire::{Reply, Request};
 
-/// Uploads per page. Source: oci.md section 3.5, "1000 is a safe limit".
-const PAGE: u32 = 1000;
+/// Uploads per page: an entry may hold several KiB of escaped name, and a page must stay below the cap on replies.
+const PAGE: u32 = 100;
 /// Pages read at most, against a server that always names another.
 const MOST_PAGES: usize = 1000;
 

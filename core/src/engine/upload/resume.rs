@@ -10,8 +10,11 @@ use crate::engine::machine::Context;
 use crate::engine::upload::journal::Record;
 use crate::engine::wire::oci::{self, Operation, Page, PartEntry, UploadEntry};
 
-/// Entries asked for per page (protocols/oci.md section 3.5: a safe limit).
-const PAGE: u32 = 1000;
+/// Parts asked for per page: 1,000 is a safe limit, and a part's entry is short.
+const PARTS_PAGE: u32 = 1000;
+/// Uploads asked for per page: an entry holds an object name of up to 1 KiB, several times that when escaped, and a
+/// page must stay below the drivers' cap of 1 MiB.
+const UPLOADS_PAGE: u32 = 100;
 /// Most pages of a listing: more than the service can have parts or sensibly uploads.
 const MAX_PAGES: usize = 1000;
 /// Clocks of client and service may differ by this much when uploads are compared by creation time.
@@ -41,7 +44,7 @@ impl Upload {
             self.pages_seen.clear();
         }
         let upload_id = self.upload_id.as_deref().unwrap_or_default();
-        let request = oci::list_parts(&self.spec.target, upload_id, page, PAGE);
+        let request = oci::list_parts(&self.spec.target, upload_id, page, PARTS_PAGE);
         self.set_call(Phase::Listing { adopted }, Operation::ListParts, request);
     }
 
@@ -154,7 +157,7 @@ impl Upload {
             self.pages_seen.clear();
         }
         let target = &self.spec.target;
-        let request = oci::list_uploads(&target.namespace, &target.bucket, page, PAGE);
+        let request = oci::list_uploads(&target.namespace, &target.bucket, page, UPLOADS_PAGE);
         self.set_call(Phase::Adopting, Operation::ListUploads, request);
     }
 
