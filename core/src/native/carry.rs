@@ -53,23 +53,24 @@ impl Tools {
 /// The lock that a session holds between processes, while it does.
 pub(crate) type Guard = Arc<Mutex<Option<Box<dyn Send>>>>;
 
-/// A part's or request's way out.
-struct Sending {
-    id: CommandId,
-    endpoint: Arc<Endpoint>,
-    lease: Lease,
-    skew_ms: i64,
-    request: Request,
-    part: Option<u32>,
-    bytes: Option<Bytes>,
+/// A part or request on its way out.
+pub(super) struct Sending {
+    pub(super) id: CommandId,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) lease: Lease,
+    pub(super) skew_ms: i64,
+    pub(super) request: Request,
+    pub(super) part: Option<u32>,
+    pub(super) bytes: Option<Bytes>,
 }
 
 /// The bytes of a part, by reference.
-struct Bytes {
-    content: Arc<Content>,
-    pool: Pool,
-    range: (u64, u64),
-    wanted: Wanted,
+pub(super) struct Bytes {
+    pub(super) content: Arc<Content>,
+    pub(super) pool: Pool,
+    /// Offset and length.
+    pub(super) range: (u64, u64),
+    pub(super) wanted: Wanted,
 }
 
 impl Driver {
@@ -252,7 +253,11 @@ async fn hash(
     Ok(hasher.finish())
 }
 
-async fn send(tools: &Tools, sending: Sending) -> (Result<Reply, TransportFailure>, Option<Digests>) {
+/// Signs, sends and waits for the answer; with the checksums of the bytes when all of them went out.
+pub(super) async fn send(
+    tools: &Tools,
+    sending: Sending,
+) -> (Result<Reply, TransportFailure>, Option<Digests>) {
     let Sending { id, endpoint, lease, skew_ms, request, part, bytes } = sending;
     let len = bytes.as_ref().map_or(request.json.len() as u64, |bytes| bytes.range.1);
     let label = tools.trace.is_some().then(|| Label::new(&request, Some(lease.generation), part, len));
@@ -296,12 +301,13 @@ async fn send_part(
             std::pin::pin!(pump.run(&bytes.content, &bytes.pool, &tools.limiter, bytes.range, bytes.wanted));
         loop {
             tokio::select! {
+                // Reading first: whoever has fed the last byte knows the checksums before an answer can come.
                 biased;
-                answer = &mut head => break answer,
                 result = &mut read, if digests.is_none() => match result {
                     Ok(read) => digests = Some(read),
                     Err(error) => return (Err(TransportFailure { kind: TransportKind::Source, error }), None),
                 },
+                answer = &mut head => break answer,
             }
         }
         // Here the reading ends: if the body is not out, the connection ends with it.

@@ -42,6 +42,8 @@ mod tls;
 mod trace;
 mod upload;
 mod watch;
+#[cfg(test)]
+mod wire_tests;
 
 pub use bytes::Bytes;
 pub use client::Client;
