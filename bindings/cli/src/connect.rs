@@ -1,5 +1,6 @@
 //! From flags, environment and files to a client and its sessions.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +104,8 @@ pub(crate) struct Connection {
     settings: Settings,
     source: SourceSpec,
     wait_for_login: Duration,
+    /// The newest session with its storage endpoint: one is enough unless hosts differ by namespace.
+    opened: RefCell<Option<(String, Session)>>,
 }
 
 impl Connection {
@@ -131,7 +134,8 @@ impl Connection {
             trace,
             ..defaults
         })?;
-        Ok(Connection { client, settings, source, wait_for_login: wishes.wait_for_login })
+        let wait_for_login = wishes.wait_for_login;
+        Ok(Connection { client, settings, source, wait_for_login, opened: RefCell::default() })
     }
 
     /// What flags, environment and files said.
@@ -148,12 +152,18 @@ impl Connection {
             (Ok(storage), Err(_)) if !needs_auth => (storage.clone(), storage),
             (_, Err(error)) => return Err(error.into()),
         };
+        if let Some((base, session)) = &*self.opened.borrow()
+            && *base == storage.base()
+        {
+            return Ok(session.clone());
+        }
         let session = self.client.session(SessionSpec {
             source: self.source.clone(),
             endpoints: Endpoints { storage: storage.base(), auth: auth.base() },
             wait_for_login: self.wait_for_login,
             timer: false,
         })?;
+        *self.opened.borrow_mut() = Some((storage.base(), session.clone()));
         Ok(session)
     }
 
