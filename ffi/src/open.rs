@@ -1,0 +1,270 @@
+//! Opening sessions: from the profile that the official tools use, or with credentials that the host supplies.
+
+use std::ffi::c_void;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outlast_core::engine::config::{Identity, KeySource, Overrides, Settings, Surroundings};
+use outlast_core::engine::sign::SigningKey;
+use outlast_core::native::{Endpoints, SessionSpec, SourceSpec};
+use outlast_core::{Error, ErrorKind};
+
+use crate::client::{Client, outlast_client, truth};
+use crate::error::outlast_error;
+use crate::guard::{Failure, guard};
+use crate::handle;
+use crate::host::Token;
+use crate::session::{Session, outlast_session, secret};
+use crate::status::outlast_status;
+use crate::supply::Supply;
+use crate::view::{self, Sized1, Slot, outlast_str};
+
+/// Configuration and key files are small; more than this is some other file, bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Which profile, and where to: the official command line's flags, with its defaults and its environment variables.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct outlast_oci_options {
+    /// `sizeof(outlast_oci_options)`
+    pub size: usize,
+    /// `--config-file`; not given: `~/.oci/config`.
+    pub config_file: outlast_str,
+    /// `--profile`; not given: `DEFAULT`.
+    pub profile: outlast_str,
+    /// `--auth`: `security_token` or `api_key`; not given: what the profile is.
+    pub auth: outlast_str,
+    /// `--region`; not given: the profile's.
+    pub region: outlast_str,
+    /// `--endpoint`: base URL of Object Storage; not given: the region's.
+    pub endpoint: outlast_str,
+    /// `--auth-endpoint`: base URL of the auth service, where refresh goes; not given: the region's.
+    pub auth_endpoint: outlast_str,
+    /// Passphrase of the private key, when the profile has none; a secret.
+    pub passphrase: outlast_str,
+    /// `--wait-for-login`: how long callers wait, parked, for somebody to sign in, milliseconds. 0: fail at once.
+    pub wait_for_login_ms: u64,
+    /// 1: refresh even when nobody asks. An upload in progress and `outlast_session_hold` imply it.
+    pub timer: u32,
+    /// 1: never rewrite the token file.
+    pub read_only: u32,
+    /// `--mint-session`: with an API key, mint session tokens of so many minutes (5 to 60) and sign with them. 0: do not.
+    pub mint_session_minutes: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Given back in the session's events.
+    pub user_data: *mut c_void,
+}
+
+/// A session whose credentials the host supplies.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct outlast_supplied_options {
+    /// `sizeof(outlast_supplied_options)`
+    pub size: usize,
+    /// Base URL of Object Storage; needed.
+    pub endpoint: outlast_str,
+    /// Words for messages, for example `the token broker's session`.
+    pub title: outlast_str,
+    /// How long one wish for a credential stands before it counts as failed, milliseconds; 0: 60,000.
+    pub supply_timeout_ms: u64,
+    /// How long callers wait, parked, for a credential after the host refused one, milliseconds. 0: fail at once.
+    pub wait_for_login_ms: u64,
+    /// 1: ask for the next credential even when nobody needs one yet.
+    pub timer: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Given back in the session's events.
+    pub user_data: *mut c_void,
+}
+
+// SAFETY: repr(C), size first; integers and pointers that may be NULL.
+unsafe impl Sized1 for outlast_oci_options {
+    const LEAST: usize = size_of::<outlast_oci_options>();
+    const NAME: &'static str = "outlast_oci_options";
+}
+// SAFETY: as above.
+unsafe impl Sized1 for outlast_supplied_options {
+    const LEAST: usize = size_of::<outlast_supplied_options>();
+    const NAME: &'static str = "outlast_supplied_options";
+}
+
+/// Opens the session of an OCI profile: a signed-in session's token and key files, or an API key.
+///
+/// The configuration is read now, the credential in the background: what is wrong with it is told by the first call that
+/// needs it. `options` may be NULL. Blocks for local files only.
+/// Ownership: free it with `outlast_session_free`. It keeps the client's threads alive. Threads: any.
+/// Errors: `CONFIG` (files, missing or malformed values), `INVALID` (endpoints, options), `CANCELLED` (closed), `FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlast_session_open_oci(
+    client: *mut outlast_client,
+    options: *const outlast_oci_options,
+    out: *mut *mut outlast_session,
+    err: *mut *mut outlast_error,
+) -> outlast_status {
+    // SAFETY: the caller's promise for structs and out parameters.
+    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
+    guard(&err, || {
+        let (options, out) = (options?, out.needed("the session")?);
+        let client = handle::get(client)?;
+        let allow_http = client.native.options().allow_http;
+        // SAFETY: the caller's promise for texts.
+        let (overrides, passphrase) = unsafe { read_overrides(&options, allow_http) }?;
+        let settings = settings(&overrides)?;
+        let endpoints = Endpoints {
+            storage: settings.storage_endpoint(None)?.base(),
+            // A session that is never refreshed needs none.
+            auth: match settings.auth_endpoint() {
+                Ok(endpoint) => endpoint.base(),
+                Err(_) => settings.storage_endpoint(None)?.base(),
+            },
+        };
+        let write = !truth(options.read_only, "read_only")?;
+        let source = source(&settings, passphrase, write, options.mint_session_minutes)?;
+        let spec = SessionSpec {
+            source,
+            endpoints,
+            wait_for_login: Duration::from_millis(options.wait_for_login_ms),
+            timer: truth(options.timer, "timer")?,
+        };
+        let native = client.native.session(spec)?;
+        hand_out(&client, native, None, options.user_data, &out);
+        Ok(())
+    })
+}
+
+/// Opens a session whose credentials the host supplies: each time one is needed, `OUTLAST_EVENT_CREDENTIAL_WANTED` is told,
+/// and `outlast_session_supply` answers it. Somebody must listen to the client's queue or callback.
+///
+/// Ownership: free it with `outlast_session_free`, which ends all waiting for credentials. Threads: any.
+/// Errors: `INVALID` (endpoint, options), `CANCELLED` (closed), `FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlast_session_open_supplied(
+    client: *mut outlast_client,
+    options: *const outlast_supplied_options,
+    out: *mut *mut outlast_session,
+    err: *mut *mut outlast_error,
+) -> outlast_status {
+    // SAFETY: the caller's promise for structs and out parameters.
+    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
+    guard(&err, || {
+        let (options, out) = (options?, out.needed("the session")?);
+        let client = handle::get(client)?;
+        // SAFETY: the caller's promise for texts.
+        let (endpoint, title) =
+            unsafe { (view::text(options.endpoint, "endpoint")?, view::text(options.title, "title")?) };
+        let endpoint = endpoint.ok_or_else(|| Failure::invalid("endpoint is missing"))?.to_owned();
+        let patience = match options.supply_timeout_ms {
+            0 => Duration::from_mins(1),
+            millis => Duration::from_millis(millis),
+        };
+        let supply = Arc::new(Supply::new(title, patience, &client.hub));
+        let native = client.native.session(SessionSpec {
+            source: SourceSpec::Custom(Arc::<Supply>::clone(&supply)),
+            endpoints: Endpoints { storage: endpoint.clone(), auth: endpoint },
+            wait_for_login: Duration::from_millis(options.wait_for_login_ms),
+            timer: truth(options.timer, "timer")?,
+        })?;
+        supply.name(native.id().0);
+        hand_out(&client, native, Some(supply), options.user_data, &out);
+        Ok(())
+    })
+}
+
+fn hand_out(
+    client: &Arc<Client>,
+    native: outlast_core::native::Session,
+    supply: Option<Arc<Supply>>,
+    user_data: *mut c_void,
+    out: &Slot<*mut outlast_session>,
+) {
+    if !user_data.is_null() {
+        client.hub.route(|routes| routes.add_session(native.id().0, Token(user_data)));
+    }
+    let session = Session::new(native, Arc::clone(client), supply);
+    out.set(handle::new::<outlast_session>(Arc::new(session)));
+}
+
+type Read = (Overrides, Option<outlast_core::engine::secret::Secret<String>>);
+
+/// # Safety
+/// As `view::text` for all texts of the options.
+unsafe fn read_overrides(options: &outlast_oci_options, allow_http: bool) -> Result<Read, Failure> {
+    // SAFETY: the caller's promise is the same.
+    let text = |view, what| unsafe { view::text(view, what) }.map(|text| text.map(str::to_owned));
+    // SAFETY: the caller's promise is the same.
+    let (config_file, passphrase) = unsafe {
+        (view::path(options.config_file, "config_file")?, secret(options.passphrase, "passphrase")?)
+    };
+    let overrides = Overrides {
+        config_file,
+        profile: text(options.profile, "profile")?,
+        auth: text(options.auth, "auth")?,
+        region: text(options.region, "region")?,
+        endpoint: text(options.endpoint, "endpoint")?,
+        auth_endpoint: text(options.auth_endpoint, "auth_endpoint")?,
+        allow_http,
+        ..Overrides::default()
+    };
+    Ok((overrides, passphrase))
+}
+
+fn settings(overrides: &Overrides) -> Result<Settings, Error> {
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let env = |name: &str| std::env::var(name).ok();
+    Settings::resolve(overrides, &Surroundings { env: &env, read: &read_text, home: home.as_deref() })
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, Error> {
+    let unreadable = |why: String| Error::new(ErrorKind::Config, why);
+    match fs::metadata(path) {
+        Ok(facts) if facts.len() > MAX_FILE => return Err(unreadable("it is larger than 1 MiB".into())),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error.to_string())),
+    }
+    fs::read_to_string(path).map(Some).map_err(|error| unreadable(error.to_string()))
+}
+
+fn source(
+    settings: &Settings,
+    passphrase: Option<outlast_core::engine::secret::Secret<String>>,
+    write: bool,
+    mint_minutes: u32,
+) -> Result<SourceSpec, Failure> {
+    match &settings.identity {
+        Identity::Session(_) if mint_minutes != 0 => {
+            Err(Failure::invalid("mint_session_minutes needs an API key, and the profile has a session"))
+        }
+        Identity::Session(session) => Ok(SourceSpec::OciSessionFiles {
+            key_file: session.key_file.clone(),
+            key_passphrase: passphrase.or_else(|| session.passphrase.clone()),
+            token_file: session.token_file.clone(),
+            write,
+            title: format!("the session of profile {}", settings.profile),
+        }),
+        Identity::ApiKey(identity) => {
+            let passphrase = passphrase.as_ref().or(identity.passphrase.as_ref());
+            let passphrase = passphrase.map(|secret| secret.expose().as_str());
+            let key = match &identity.key {
+                KeySource::Content(pem) => SigningKey::from_pem(pem.expose().as_bytes(), passphrase)?,
+                KeySource::File(path) => {
+                    let named = |error: Error| error.during(&path.display().to_string());
+                    let missing = || Error::new(ErrorKind::Config, "the private key does not exist");
+                    let pem = read_text(path).and_then(|text| text.ok_or_else(missing)).map_err(named)?;
+                    let pem = zeroize::Zeroizing::new(pem);
+                    SigningKey::from_pem(pem.as_bytes(), passphrase).map_err(named)?
+                }
+            };
+            identity.check_key(&key)?;
+            let (key_id, key) = (identity.key_id(), Arc::new(key));
+            Ok(match mint_minutes {
+                0 => SourceSpec::OciApiKey { key_id, key },
+                minutes => SourceSpec::OciGenerateUpst { key_id, key, minutes },
+            })
+        }
+    }
+}
