@@ -69,6 +69,8 @@ fn killed_at_fifty_random_moments_it_resumes_and_ends_identical() {
         assert_eq!(control.uploads().len(), 0, "moment {moment}: an upload is left behind\n{said}");
         resent_most = resent_most.max(if committed { 0 } else { resent });
     }
-    println!("{MOMENTS} moments, {killed} of them before the end; at most {resent_most} parts were sent again");
+    println!(
+        "{MOMENTS} moments, {killed} of them before the end; at most {resent_most} parts were sent again"
+    );
     assert!(killed >= MOMENTS / 2, "only {killed} kills came before the end");
 }

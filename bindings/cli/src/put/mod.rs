@@ -18,13 +18,15 @@ use serde_json::json;
 use crate::args::PutArgs;
 use crate::connect::{self, Connection, Wishes};
 use crate::events::Events;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Code, Failure, Outcome};
 use crate::output::Output;
 use crate::report::{Reporter, Subject};
 use crate::screen::Screen;
 use crate::signals::Signals;
+use crate::words;
 use plan::Plan;
 use precheck::Verdict;
+use result::Ended;
 
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -73,12 +75,13 @@ fn upload(
     let connection = Connection::open(&args.connect, settings, &wishes, reporter.screen())?;
     let listener = listen(connection.client.subscribe(), reporter)?;
     let ended = carry_out(args, plan, &connection, reporter, signals);
+    let interrupted = signals.asked();
     signals.at_once();
     // Closing ends the notices, so the listener has told everything once it is joined.
     let closed = connection.client.close(CLOSE_WITHIN);
     drop(connection);
     let _ = listener.join();
-    let ended = ended?;
+    let ended = ended.map_err(|stop| stop.told(reporter, interrupted))?;
     if let Err(error) = closed {
         reporter.say(&format!("Warning: {error}"));
     }
@@ -107,14 +110,14 @@ fn carry_out(
     connection: &Connection,
     reporter: &Reporter,
     signals: &Signals,
-) -> Outcome<result::Ended> {
+) -> Result<Ended, Stop> {
     let client = &connection.client;
-    let namespace = connection.namespace(args.namespace.as_deref())?;
+    let namespace = connection.namespace(args.namespace.as_deref()).map_err(not_begun)?;
     let session = connection.session(Some(&namespace))?;
     let target = Target { namespace, bucket: plan.bucket.clone(), object: plan.object.clone() };
-    let precondition = match precheck::look(args, &plan, &target, client, &session)? {
+    let precondition = match precheck::look(args, &plan, &target, client, &session).map_err(not_begun)? {
         Verdict::Go(precondition) => precondition,
-        Verdict::Leave => return Ok(result::Ended::Left),
+        Verdict::Leave => return Ok(Ended::Left),
     };
     reporter.event(
         "begun",
@@ -133,13 +136,13 @@ fn carry_out(
     let journal_name = plan.source.journal_name();
     let upload = client.upload(&session, plan.source.open(), target.clone(), options, start)?;
     match watch(&upload, on_failure, reporter, signals) {
-        Ok(outcome) => Ok(result::Ended::Stored(Box::new(outcome))),
+        Ok(outcome) => Ok(Ended::Stored(Box::new(outcome))),
         // An object appeared after the look.
         Err(error) if error.kind() == ErrorKind::Precondition && args.no_overwrite => {
             precheck::abandon(journal_name.as_deref(), &target, client, &session);
-            Ok(result::Ended::Left)
+            Ok(Ended::Left)
         }
-        Err(error) => Err(told(&upload, error, signals.asked())),
+        Err(error) => Err(Stop::Upload { error, resumable: upload.is_resumable() }),
     }
 }
 
@@ -165,33 +168,72 @@ fn watch(
     }
 }
 
-/// The one line of a failed upload: what happened, what is stored, what to do.
-fn told(upload: &Upload, error: Error, interrupted: bool) -> Failure {
-    let resumable = upload.is_resumable();
-    let progress = upload.progress();
-    let stored = if progress.parts_stored > 0 {
-        format!(" ({} of {} parts are stored)", progress.parts_stored, progress.parts_total)
+/// The line of a failure before anything was sent.
+fn not_begun(failure: Failure) -> Failure {
+    if failure.code() == Code::Parked as u8 {
+        failure.advise("then run the same command again")
     } else {
-        String::new()
-    };
-    if interrupted && error.kind() == ErrorKind::Cancelled {
-        let line = if resumable {
-            format!("interrupted; the same command goes on where it stopped{stored}")
-        } else {
-            "interrupted; nothing is left to resume".to_owned()
-        };
-        return Failure::new(crate::exit::Code::Interrupted, line);
+        failure
     }
-    let kind = error.kind();
-    let failure = Failure::from(error);
-    match kind {
-        ErrorKind::SignInNeeded if resumable => {
-            failure.advise(&format!("then the same command goes on{stored}"))
+}
+
+/// Why there is no object.
+enum Stop {
+    /// Before the upload began.
+    Before(Failure),
+    /// The upload ended without success.
+    Upload {
+        error: Error,
+        /// The same call goes on.
+        resumable: bool,
+    },
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Before(failure)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Before(error.into())
+    }
+}
+
+impl Stop {
+    /// The one line: what happened, what is stored, what to do.
+    fn told(self, reporter: &Reporter, interrupted: bool) -> Failure {
+        let (error, resumable) = match self {
+            Stop::Before(failure) => return failure,
+            Stop::Upload { error, resumable } => (error, resumable),
+        };
+        let stored = match reporter.stored() {
+            (0, _) => String::new(),
+            (stored, 0) => format!(" ({} are stored)", words::count(stored, "part")),
+            (stored, parts) => format!(" ({stored} of {parts} parts are stored)"),
+        };
+        let kind = error.kind();
+        if interrupted && kind == ErrorKind::Cancelled {
+            return Failure::new(
+                Code::Interrupted,
+                if resumable {
+                    format!("interrupted; the same command goes on where it stopped{stored}")
+                } else {
+                    "interrupted; nothing is left to resume".to_owned()
+                },
+            );
         }
-        ErrorKind::SignInNeeded => failure.advise("then run the same command again"),
-        ErrorKind::Network | ErrorKind::Service | ErrorKind::Timeout if resumable => {
-            failure.advise(&format!("the same command goes on where it stopped{stored}"))
+        let failure = Failure::from(error);
+        match kind {
+            ErrorKind::SignInNeeded if resumable => {
+                failure.advise(&format!("then the same command goes on{stored}"))
+            }
+            ErrorKind::SignInNeeded => failure.advise("then run the same command again"),
+            ErrorKind::Network | ErrorKind::Service | ErrorKind::Timeout if resumable => {
+                failure.advise(&format!("the same command goes on where it stopped{stored}"))
+            }
+            _ => failure,
         }
-        _ => failure,
     }
 }

@@ -47,6 +47,8 @@ struct State {
     parked: bool,
     pace: Pace,
     last_event: Option<Instant>,
+    parts: u32,
+    stored: u32,
 }
 
 impl Reporter {
@@ -82,10 +84,22 @@ impl Reporter {
             Notice::Refreshed { expires_at, .. } => self.state().expires_at = *expires_at,
             Notice::Parked { .. } => self.state().parked = true,
             Notice::Resumed { .. } => self.state().parked = false,
-            Notice::Started { .. } if self.screen().is_terminal() => bar::show(self.screen(), self.size),
+            Notice::Started { parts, .. } => {
+                self.state().parts = *parts;
+                if self.screen().is_terminal() {
+                    bar::show(self.screen(), self.size);
+                }
+            }
+            Notice::PartStored { .. } => self.state().stored += 1,
             _ => {}
         }
         self.teller.notice(notice);
+    }
+
+    /// Parts stored so far, and parts in all (0: not known), as the notices told.
+    pub(crate) fn stored(&self) -> (u32, u32) {
+        let state = self.state();
+        (state.stored, state.parts)
     }
 
     /// Tells how far it is, if it is time to.

@@ -73,9 +73,8 @@ pub(super) fn other(notice: &Notice) -> Option<String> {
             words::moment(*estimate),
             words::moment(*horizon)
         ),
-        Notice::Parked { error, until, .. } => {
-            let until = until.map(|at| format!(" until {}", words::moment(at))).unwrap_or_default();
-            format!("parked: {error}; waiting{until} for somebody to sign in")
+        Notice::Parked { error, until: Some(until), .. } => {
+            format!("parked: {error}; waiting until {} for that", words::moment(*until))
         }
         Notice::Resumed { .. } => "resumed: somebody has signed in".into(),
         Notice::ClockSkew { skew_ms } => {
@@ -96,6 +95,8 @@ pub(super) fn other(notice: &Notice) -> Option<String> {
         | Notice::PartStored { .. }
         | Notice::PartHeld { .. }
         | Notice::Paused { .. }
+        // Without a moment nothing waits: the last line says it all.
+        | Notice::Parked { .. }
         | Notice::Finished { .. } => return None,
     })
 }
