@@ -1,6 +1,6 @@
 //! One connection's requests, one after the other: judged, served, answered, logged.
 
-use crate::auth::registry::Caller;
+use crate::auth::registry::{Caller, Refused, TokenFacts};
 use crate::clock::http_date;
 use crate::fault::{Cut, Sight};
 use crate::http::body::{Body, BodyCut};
@@ -109,7 +109,10 @@ struct Dealt {
     end: End,
     reason: Option<String>,
     plan: Plan,
-    caller: Caller,
+    /// The session and token that signed the request, or that it named before it was refused.
+    token: Option<(usize, TokenFacts)>,
+    /// The credentials were good.
+    accepted: bool,
 }
 
 impl Dealt {
@@ -119,7 +122,8 @@ impl Dealt {
             end: End::Answer(Box::new(reply), None),
             reason,
             plan: Plan::default(),
-            caller: Caller::Nobody,
+            token: None,
+            accepted: false,
         }
     }
 
@@ -152,7 +156,7 @@ async fn exchange(
     let (received, left, awaited) = (body.received(), body.length() - body.received(), body.is_awaited());
     drop(body);
 
-    let Dealt { end, reason, plan, caller } = dealt;
+    let Dealt { end, reason, plan, token, accepted } = dealt;
     let id = request_id(op.is_auth());
     let (mut reply, then) = match end {
         End::Cut(cut) => (Err(cut), None),
@@ -170,11 +174,8 @@ async fn exchange(
     }
     drop(in_flight);
     if op != Op::Control {
-        let (session, facts) = match caller {
-            Caller::Token { session, facts, .. } => (Some(session), Some(facts)),
-            _ => (None, None),
-        };
-        service.ledger.add(Entry {
+        let (session, facts) = token.unzip();
+        let entry = Entry {
             seq: 0,
             time_ms,
             took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -195,7 +196,8 @@ async fn exchange(
             faults: plan.ids.clone(),
             request_id: id,
             headers: shown_headers(head),
-        });
+        };
+        service.ledger.add(entry, accepted);
     }
     let reply = match reply {
         Ok(reply) => reply,
@@ -255,18 +257,19 @@ async fn deal<'a>(
     let judged = service.registry.judge(head, op, settings, service.clock.now());
     let (caller, authorization) = match judged {
         Ok(judged) => judged,
-        Err(reason) => return refuse(service, op, reason),
+        Err(refused) => return refuse(service, op, refused),
     };
     let (part, object) = (route.part(), route.object.as_deref());
-    let generation = match &caller {
-        Caller::Token { facts, .. } => Some(facts.generation),
-        _ => None,
+    let token = match &caller {
+        Caller::Token { session, facts, .. } => Some((*session, facts.clone())),
+        Caller::Nobody | Caller::Key { .. } => None,
     };
+    let generation = token.as_ref().map(|(_, facts)| facts.generation);
     let now_ms = service.clock.now();
     let (actions, ids) = service.faults.strike(&Sight { op, part, object, generation, now_ms });
     let plan = Plan::new(actions, ids);
     if let Some(end) = plan.end(Point::Head, 0, body.length(), now_ms) {
-        return Dealt { end, reason: Some("fault".into()), plan, caller };
+        return Dealt { end, reason: Some("fault".into()), plan, token, accepted: true };
     }
     plan.mark(body);
     match plan.expect() {
@@ -307,7 +310,7 @@ async fn deal<'a>(
         dealt.end = end;
         dealt.reason = Some("fault".into());
     }
-    Dealt { plan, caller, ..dealt }
+    Dealt { plan, token, accepted: true, ..dealt }
 }
 
 /// Reads the small bodies, checks them against the signature, and calls the handler.
@@ -343,9 +346,10 @@ async fn serve(call: &Call<'_>, body: &mut Body<'_>) -> Handled {
     }
 }
 
-fn refuse(service: &Service, op: Op, reason: String) -> Dealt {
+fn refuse(service: &Service, op: Op, refused: Refused) -> Dealt {
     service.ledger.count(|stats| stats.unauthenticated += 1);
-    Dealt::fail(&Fail::unauthenticated(op.is_auth(), reason))
+    let Refused { reason, token } = refused;
+    Dealt { token, ..Dealt::fail(&Fail::unauthenticated(op.is_auth(), reason)) }
 }
 
 fn unplanned() -> Dealt {
@@ -367,7 +371,7 @@ fn nothing_here() -> Fail {
 }
 
 fn log_broken(service: &Service, door: Door, status: u16, reason: &str) {
-    service.ledger.add(Entry {
+    let entry = Entry {
         seq: 0,
         time_ms: service.clock.now(),
         took_ms: 0,
@@ -388,7 +392,8 @@ fn log_broken(service: &Service, door: Door, status: u16, reason: &str) {
         faults: Vec::new(),
         request_id: String::new(),
         headers: BTreeMap::new(),
-    });
+    };
+    service.ledger.add(entry, false);
 }
 
 /// The headers a log may show.

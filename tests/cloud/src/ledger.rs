@@ -34,7 +34,7 @@ pub struct Entry {
     pub status: u16,
     /// What the client was not told: why it was refused, how the request ended.
     pub reason: Option<String>,
-    /// Session of the token that signed it.
+    /// Session of the token that signed it (also of an expired or revoked one).
     pub session: Option<usize>,
     /// Generation of that token.
     pub generation: Option<u32>,
@@ -63,7 +63,7 @@ pub struct Stats {
     pub by_op: BTreeMap<Op, u64>,
     /// Answers by status; 0 for requests left without one.
     pub by_status: BTreeMap<u16, u64>,
-    /// Answered requests by generation of the token that signed them.
+    /// Requests by generation of the token that signed them; refused ones are not counted.
     pub by_generation: BTreeMap<u32, u64>,
     /// Requests refused with 401 for their credentials (not by a fault).
     pub unauthenticated: u64,
@@ -157,8 +157,8 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// Adds the entry of a finished request and gives it its number.
-    pub(crate) fn add(&self, mut entry: Entry) {
+    /// Adds the entry of a finished request and gives it its number. `accepted` says that its credentials were good.
+    pub(crate) fn add(&self, mut entry: Entry, accepted: bool) {
         let mut state = self.state();
         state.seq += 1;
         entry.seq = state.seq;
@@ -166,7 +166,7 @@ impl Ledger {
         counters.requests += 1;
         *counters.by_op.entry(entry.op).or_default() += 1;
         *counters.by_status.entry(entry.status).or_default() += 1;
-        if let Some(generation) = entry.generation {
+        if let Some(generation) = entry.generation.filter(|_| accepted) {
             *counters.by_generation.entry(generation).or_default() += 1;
         }
         counters.faults_fired += entry.faults.len() as u64;

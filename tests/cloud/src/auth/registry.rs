@@ -89,6 +89,25 @@ pub(crate) enum Caller {
     Token { session: usize, facts: TokenFacts, jwt: Arc<str> },
 }
 
+/// Why credentials were refused, for the log, and whose token they named if it is one of ours.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    pub(crate) token: Option<(usize, TokenFacts)>,
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Self { reason, token: None }
+    }
+}
+
+impl From<&str> for Refused {
+    fn from(reason: &str) -> Self {
+        Self::from(reason.to_owned())
+    }
+}
+
 /// A minted token.
 #[derive(Clone, Debug)]
 pub(crate) struct Minted {
@@ -247,14 +266,14 @@ impl Registry {
         Ok(Minted { jwt, facts, session: id })
     }
 
-    /// Judges the credentials of a request by its head alone. `Err` is the reason for the log.
+    /// Judges the credentials of a request by its head alone.
     pub(crate) fn judge(
         &self,
         head: &Head,
         op: Op,
         settings: &Settings,
         now: Millis,
-    ) -> Result<(Caller, Option<Authorization>), String> {
+    ) -> Result<(Caller, Option<Authorization>), Refused> {
         let required = match op.signing() {
             Signing::None => return Ok((Caller::Nobody, None)),
             Signing::Head => HEAD_SET,
@@ -264,18 +283,21 @@ impl Registry {
         let authorization = Authorization::parse(value)?;
         authorization.check_scope(head, required, now, millis(settings.date_tolerance))?;
         let (caller, key) = self.credential(&authorization.key_id, now)?;
-        authorization.verify(head, &key)?;
+        authorization.verify(head, &key).map_err(|reason| {
+            let token = match &caller {
+                Caller::Token { session, facts, .. } => Some((*session, facts.clone())),
+                Caller::Nobody | Caller::Key { .. } => None,
+            };
+            Refused { reason, token }
+        })?;
         Ok((caller, Some(authorization)))
     }
 
     /// The key behind a keyId, and whose it is.
-    fn credential(&self, key_id: &str, now: Millis) -> Result<(Caller, RsaPublicKey), String> {
-        {
-            let state = self.state();
-            if let Some(known) = state.api_keys.get(key_id) {
-                let caller = Caller::Key { user: known.user.clone(), tenancy: known.tenancy.clone() };
-                return Ok((caller, known.key.clone()));
-            }
+    fn credential(&self, key_id: &str, now: Millis) -> Result<(Caller, RsaPublicKey), Refused> {
+        if let Some(known) = self.state().api_keys.get(key_id) {
+            let caller = Caller::Key { user: known.user.clone(), tenancy: known.tenancy.clone() };
+            return Ok((caller, known.key.clone()));
         }
         let token = key_id.strip_prefix("ST$").ok_or("the keyId names no registered key")?;
         let minted = self.token(token, now)?;
@@ -295,22 +317,21 @@ impl Registry {
     }
 
     /// Judges a token at this moment: minted here, not revoked, not expired.
-    pub(crate) fn token(&self, token: &str, now: Millis) -> Result<Minted, String> {
+    pub(crate) fn token(&self, token: &str, now: Millis) -> Result<Minted, Refused> {
         let state = self.state();
         let Some((jwt, known)) = state.tokens.get_key_value(token) else {
             drop(state);
-            return Err(match self.issuer.read(token) {
-                Ok(_) => "the token is ours but of a session that was forgotten".into(),
-                Err(reason) => reason,
-            });
+            self.issuer.read(token)?;
+            return Err("the token is ours but of a session that was forgotten".into());
         };
         let facts = &state.sessions[known.session].facts.tokens[known.generation];
+        let refused = |reason| Err(Refused { reason, token: Some((known.session, facts.clone())) });
         if facts.revoked {
-            return Err(format!("token generation {} was revoked", facts.generation));
+            return refused(format!("token generation {} was revoked", facts.generation));
         }
         let left_ms = facts.exp.saturating_mul(1000).saturating_sub(now);
         if left_ms <= 0 {
-            return Err(format!("token generation {} expired {} ms ago", facts.generation, -left_ms));
+            return refused(format!("token generation {} expired {} ms ago", facts.generation, -left_ms));
         }
         Ok(Minted { jwt: Arc::clone(jwt), facts: facts.clone(), session: known.session })
     }

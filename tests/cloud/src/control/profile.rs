@@ -195,7 +195,8 @@ pub(crate) fn refresh_file(service: &Service, profile: &str) -> Result<TokenFact
         service.profiles.get(profile).ok_or_else(|| missing("it was not written by this cloud".into()))?;
     let now = service.clock.now();
     let newest = service.registry.newest(profile)?;
-    let current: Minted = service.registry.token(&newest.jwt, now).map_err(missing)?;
+    let current: Minted =
+        service.registry.token(&newest.jwt, now).map_err(|refused| missing(refused.reason))?;
     match service.registry.refresh(&current, true, &service.settings(), now)? {
         Refreshed::Token(fresh) => {
             write_private(&file, fresh.jwt.as_bytes())?;

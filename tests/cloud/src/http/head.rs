@@ -57,7 +57,9 @@ impl Head {
         if bytes[..used].windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r') {
             return Err(bad("a line ends without a carriage return"));
         }
-        if request.version != Some(1) {
+        let proxied = request.method == Some("CONNECT");
+        // Python's standard library opens tunnels with HTTP/1.0, some others without a host header.
+        if request.version != Some(1) && !proxied {
             return Err(BadHead {
                 status: 505,
                 code: "HTTPVersionNotSupported",
@@ -78,7 +80,9 @@ impl Head {
             headers.push((header.name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
         }
         let mut head = Self { method, target, headers, length: None };
-        head.check()?;
+        if !proxied {
+            head.check()?;
+        }
         Ok(Some((head, used)))
     }
 
