@@ -57,8 +57,7 @@ enum Next {
 pub(crate) async fn converse(service: &Arc<Service>, stream: Stream, door: Door) {
     let mut wire = Wire::new(stream);
     loop {
-        let settings = service.settings();
-        let head = match wire.head(settings.head_timeout).await {
+        let head = match wire.head(service.settings().head_timeout).await {
             Ok(head) => head,
             Err(NoHead::Idle) => return,
             Err(NoHead::Partial) => return log_broken(service, door, 0, "the head did not come to its end"),
@@ -76,6 +75,8 @@ pub(crate) async fn converse(service: &Arc<Service>, stream: Stream, door: Door)
         if head.method == "CONNECT" {
             return tunnel(service, wire, door).await;
         }
+        // Not those of the moment when this request began to be waited for.
+        let settings = service.settings();
         match exchange(service, &settings, &mut wire, &head, door).await {
             Next::Request => {}
             Next::Close => return,
