@@ -226,6 +226,7 @@ fn what_a_refresh_comes_to_is_told() {
         (RefreshMode::Refuse, ErrorKind::SignInNeeded),
     ] {
         lab.control.change(|settings| settings.refresh = mode);
+        lab.control.advance_clock(GAIN);
         let error = session.refresh_blocking(LONG).expect_err("there is no refresh");
         // The words differ with the service's mood; what matters is that the token in hand stays in use.
         assert!(

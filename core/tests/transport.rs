@@ -82,11 +82,12 @@ fn a_server_that_stops_reading_or_answering_is_noticed_by_progress() {
 #[test]
 fn a_slow_line_is_no_stall() {
     let mut config = Config::default();
-    config.settings.bandwidth_bytes_per_s = Some(2 * MIB);
+    config.settings.bandwidth_bytes_per_s = Some(8 * MIB);
     let lab = Lab::with(config);
     let client = lab.client_with(|options| options.stall_timeout = Duration::from_secs(2));
     let session = lab.session(&client);
-    let outcome = put(&session, &lab.file("f", 8 * MIB), "o", parts(8 * MIB, 1)).expect("it is only slow");
+    // Much more than the kernel keeps for a connection, and much longer than the longest silence.
+    let outcome = put(&session, &lab.file("f", 48 * MIB), "o", parts(64 * MIB, 1)).expect("it is only slow");
     assert_eq!(outcome.retries, 0);
     // The same for a limit of our own: waiting for it is no stall.
     client.limit_rate(Some(2 * MIB));

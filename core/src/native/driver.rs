@@ -107,6 +107,8 @@ pub(crate) struct SessionRoom {
     /// The caller has dropped it; it ends with its last upload.
     dropped: bool,
     refreshes: Vec<Refreshing>,
+    /// A refresh was answered without moving the end, since the last one that was asked for.
+    unmoved: bool,
 }
 
 /// Somebody who wants a refresh.
@@ -336,6 +338,7 @@ impl Driver {
             pending: 0,
             dropped: false,
             refreshes: Vec::new(),
+            unmoved: false,
         };
         self.sessions.insert(id, room);
         open.promise.settle(Ok(id));
@@ -453,12 +456,13 @@ impl Driver {
                 // Nothing is under way any more: this is what came of it.
                 for waiting in room.refreshes.extract_if(.., |waiting| waiting.since.is_some()) {
                     let since = waiting.since.unwrap_or_default();
-                    waiting.promise.settle(refreshed(since, &status));
+                    waiting.promise.settle(refreshed(since, &status, room.unmoved));
                 }
             } else if !room.refreshes.is_empty() {
                 for waiting in &mut room.refreshes {
                     waiting.since = Some(status.generation);
                 }
+                room.unmoved = false;
                 self.engine.refresh_now(*id, now);
                 moved = true;
             }
@@ -473,6 +477,11 @@ impl Driver {
             | Notice::Parked { session, .. } => {
                 if let Some(room) = self.sessions.get(session) {
                     room.published.forget();
+                }
+            }
+            Notice::HorizonLearned { session, .. } => {
+                if let Some(room) = self.sessions.get_mut(session) {
+                    room.unmoved = true;
                 }
             }
             Notice::ClockSkew { skew_ms } => {
@@ -500,7 +509,7 @@ impl Driver {
         if let Some(notice) = room.ended {
             self.listeners.tell(&notice);
             if let Notice::Finished { result, resumable, .. } = notice {
-                room.shared.set_resumable(resumable);
+                room.shared.end(result.as_deref().ok(), resumable);
                 room.promise.settle(result.map(|outcome| *outcome));
             }
         }
@@ -544,11 +553,11 @@ impl Driver {
 }
 
 /// What a refresh came to.
-fn refreshed(since: Generation, status: &SessionStatus) -> Result<SessionStatus, Error> {
+fn refreshed(since: Generation, status: &SessionStatus, unmoved: bool) -> Result<SessionStatus, Error> {
     if status.generation > since {
         return Ok(status.clone());
     }
-    if let Some(error) = &status.last_error {
+    if let Some(error) = status.last_error.as_ref().filter(|_| !unmoved) {
         return Err(error.clone());
     }
     let message = match status.expires_at {

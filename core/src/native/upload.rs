@@ -91,8 +91,20 @@ impl Shared {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
-    pub(crate) fn set_resumable(&self, resumable: bool) {
+    /// The last word: what was reached, and whether the same call would go on from there.
+    pub(crate) fn end(&self, outcome: Option<&Outcome>, resumable: bool) {
         self.resumable.store(resumable, Ordering::Release);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        (progress.in_flight, progress.parts_in_flight, progress.eta) = (0, 0, None);
+        if let Some(outcome) = outcome {
+            progress.total = Some(outcome.size);
+            progress.stored = outcome.size;
+            progress.parts_total = outcome.parts.max(1);
+            progress.parts_stored = progress.parts_total;
+            progress.parts_reused = outcome.parts_reused;
+            progress.retries = outcome.retries;
+            progress.refusals = outcome.refusals;
+        }
     }
 }
 

@@ -260,7 +260,11 @@ mod tests {
     #[test]
     fn a_journal_cut_anywhere_can_be_continued() {
         let whole: Vec<u8> = records().iter().flat_map(|record| encode(record).into_bytes()).collect();
-        for cut in 0..=whole.len() {
+        let ends: Vec<usize> = (0..=whole.len()).filter(|cut| line_end(&whole[..*cut]) == *cut).collect();
+        // Every cut near the end of a line, and some in between: each costs a dozen file operations.
+        let cuts =
+            (0..=whole.len()).filter(|cut| cut % 17 == 0 || ends.iter().any(|end| cut.abs_diff(*end) <= 2));
+        for cut in cuts {
             for garbage in [&b""[..], b"\0\0\0", b"\0\0\n", b"00000000 {}\n"] {
                 let dir = tempfile::tempdir().expect("a temporary directory");
                 let path = open_in(dir.path()).expect("nobody has it").journal.path.clone();
