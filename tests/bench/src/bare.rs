@@ -94,7 +94,12 @@ impl Uploader {
 }
 
 /// Streams a range of the file, hashing it in the same pass.
-fn body(file: Arc<File>, mut offset: u64, len: u64, wanted: Wanted) -> (reqwest::Body, mpsc::Receiver<Digests>) {
+fn body(
+    file: Arc<File>,
+    mut offset: u64,
+    len: u64,
+    wanted: Wanted,
+) -> (reqwest::Body, mpsc::Receiver<Digests>) {
     let (blocks, blocks_out) = mpsc::channel::<Result<Bytes, io::Error>>(1);
     let (done, done_out) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
@@ -127,8 +132,12 @@ async fn main() -> Result<(), Failure> {
     // The workspace's reqwest brings no provider of its own; the sink speaks plain HTTP anyway.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().http1_only().pool_max_idle_per_host(args.parallel).build()?;
-    let uploader =
-        Arc::new(Uploader { client, endpoint: args.endpoint.clone(), host, credential: grant.credential.clone() });
+    let uploader = Arc::new(Uploader {
+        client,
+        endpoint: args.endpoint.clone(),
+        host,
+        credential: grant.credential.clone(),
+    });
     let target = Target { namespace: args.namespace, bucket: args.bucket, object: args.name };
     let file = Arc::new(File::open(&args.file)?);
     let size = file.metadata()?.len();
@@ -150,7 +159,8 @@ async fn main() -> Result<(), Failure> {
             let request = oci::upload_part(&target, &upload, number, None, asked, None);
             let facts = oci::object_facts(&uploader.send(&request, Some((body, len))).await?);
             let ours = digests.recv().await.ok_or("the part was not read to its end")?;
-            if facts.crc32c != ours.crc32c_base64() || (wanted.md5 && facts.content_md5 != ours.md5_base64()) {
+            if facts.crc32c != ours.crc32c_base64() || (wanted.md5 && facts.content_md5 != ours.md5_base64())
+            {
                 return Err(Failure::from(format!("part {number}: checksums differ")));
             }
             drop(permit);

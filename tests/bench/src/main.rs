@@ -96,7 +96,7 @@ fn main() -> Result<(), Failure> {
         command.args(["--name", "object", "--part-size", &args.part_size.to_string()]);
         command.args(["--parallel", &args.parallel.to_string()]);
         command.arg("--file").arg(&file).arg("--key-file").arg(&profile.key_file);
-        command.arg("--token-file").arg(&profile.token_file);
+        command.arg("--token-file").arg(profile.token_file.as_deref().unwrap_or(Path::new("")));
         command
     };
     let idle = |_: usize| {
@@ -160,9 +160,11 @@ fn print_table(args: &Args, contestants: &[Contestant]) {
     println!("{:<14} {:>22} {:>22} {:>12}", "", "wall s", "CPU s", "peak MiB");
     for contestant in contestants {
         let of = |pick: fn(&Usage) -> f64| {
-            let (low, high) = contestant.runs.iter().map(pick).fold((f64::MAX, 0.0_f64), |(low, high), value| {
-                (low.min(value), high.max(value))
-            });
+            let (low, high) = contestant
+                .runs
+                .iter()
+                .map(pick)
+                .fold((f64::MAX, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
             format!("{:.2} ({low:.2}-{high:.2})", pick(&contestant.median))
         };
         let (wall, cpu) = (of(|usage| usage.wall_s), of(Usage::cpu_s));
