@@ -212,6 +212,14 @@ pub enum Event {
         /// An error does not make the credential unusable; it is told to the caller.
         result: Result<(), Error>,
     },
+    /// The service that renews a session's credential told its time (the `Date` of an answer to an exchange, whatever
+    /// the answer). To be fed before [`Event::Exchanged`]: a machine whose clock is wrong learns here why it is refused.
+    Dated {
+        /// Whose.
+        session: SessionId,
+        /// The service's time.
+        date: UnixMillis,
+    },
     /// The session's source has changed (file watch) or a caller signed in.
     SourceTouched {
         /// Whose.

@@ -220,7 +220,8 @@ impl StdError for Error {
 /// Makes foreign text safe for one line of a log: control characters become spaces, length is capped.
 pub fn one_line(text: &str) -> String {
     const MAX_CHARS: usize = 1000;
-    let mut line: String = text.chars().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String =
+        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(MAX_CHARS).is_some() {
         line.push('…');
     }
@@ -238,12 +239,13 @@ mod tests {
 
     #[test]
     fn shows_one_line_with_the_services_words() {
-        let error = Error::new(ErrorKind::NotFound, "creating upload of \"a\":\nbucket gone").with_http(HttpFacts {
-            status: 404,
-            code: Some("BucketNotFound".into()),
-            request_id: Some("phx-1:abc".into()),
-            ..HttpFacts::default()
-        });
+        let error =
+            Error::new(ErrorKind::NotFound, "creating upload of \"a\":\nbucket gone").with_http(HttpFacts {
+                status: 404,
+                code: Some("BucketNotFound".into()),
+                request_id: Some("phx-1:abc".into()),
+                ..HttpFacts::default()
+            });
         assert_eq!(
             error.to_string(),
             "creating upload of \"a\": bucket gone (HTTP 404 BucketNotFound; request id phx-1:abc)"

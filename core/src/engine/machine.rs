@@ -19,7 +19,7 @@ use super::wire::{Reply, Request, TransportFailure};
 const CALL_ATTEMPTS: u32 = 5;
 /// A difference of clocks below this is measurement: `Date` has whole seconds, and answers take time.
 const SKEW_NOISE_MS: i64 = 30_000;
-/// Free replays after clock corrections, before a server whose clock jumps about is no longer believed.
+/// Clock corrections in a row without any success, before a server whose clock jumps about is no longer believed.
 const MAX_CORRECTIONS: u32 = 5;
 
 /// Server minus local clock, learned from answers.
@@ -35,6 +35,19 @@ impl Skew {
     /// Milliseconds to add to the local wall clock.
     pub fn ms(&self) -> i64 {
         self.ms
+    }
+
+    /// A server's clock showed `date` at `now`. True when that corrects what was believed; commands up to `last` were
+    /// dated by the old belief.
+    fn learn(&mut self, date: UnixMillis, now: Now, last: u64) -> bool {
+        let measured = date.0.saturating_sub(now.wall.0);
+        if measured.abs_diff(self.ms) <= SKEW_NOISE_MS.unsigned_abs() {
+            return false;
+        }
+        self.ms = if measured.abs() > SKEW_NOISE_MS { measured } else { 0 };
+        self.corrected_before = last + 1;
+        self.corrections += 1;
+        true
     }
 }
 
@@ -96,17 +109,14 @@ impl Context<'_> {
     /// True: the request was refused for its date, not for its credential; send it again at no cost.
     pub(super) fn note_reply(&mut self, id: CommandId, outcome: &Result<Reply, TransportFailure>) -> bool {
         let Ok(reply) = outcome else { return false };
-        if let Some(date) = reply.date() {
-            let measured = date.0.saturating_sub(self.now.wall.0);
-            if measured.abs_diff(self.skew.ms) > SKEW_NOISE_MS.unsigned_abs() {
-                self.skew.ms = if measured.abs() > SKEW_NOISE_MS { measured } else { 0 };
-                self.skew.corrected_before = *self.next_id + 1;
-                self.skew.corrections += 1;
-                self.session.set_skew(self.skew.ms);
-                self.notice(Notice::ClockSkew { skew_ms: self.skew.ms });
-            }
+        if let Some(date) = reply.date()
+            && self.skew.learn(date, self.now, *self.next_id)
+        {
+            self.session.set_skew(self.skew.ms, self.now);
+            self.notice(Notice::ClockSkew { skew_ms: self.skew.ms });
         }
         if reply.status != 401 {
+            self.skew.corrections = 0;
             if let Some(generation) = self.leased(id) {
                 self.session.accept(generation);
             }
@@ -282,7 +292,13 @@ impl Engine {
 
     /// Sends one signed control request outside any upload, with refusals and retries taken care of. Ends with
     /// [`Command::CallDone`] under the returned id.
-    pub fn call(&mut self, session: SessionId, operation: Operation, request: Request, now: Now) -> CommandId {
+    pub fn call(
+        &mut self,
+        session: SessionId,
+        operation: Operation,
+        request: Request,
+        now: Now,
+    ) -> CommandId {
         self.now = now;
         let id = CommandId(self.fresh());
         if self.sessions.contains_key(&session) {
@@ -349,12 +365,26 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Now) {
         self.now = now;
         match event {
-            Event::Loaded { id, result } => self.step_session(id, |session| session.on_loaded(id, result, now)),
-            Event::Locked { id, result } => self.step_session(id, |session| session.on_locked(id, result, now)),
+            Event::Loaded { id, result } => {
+                self.step_session(id, |session| session.on_loaded(id, result, now))
+            }
+            Event::Locked { id, result } => {
+                self.step_session(id, |session| session.on_locked(id, result, now))
+            }
             Event::Exchanged { id, result } => {
                 self.step_session(id, |session| session.on_exchanged(id, result, now));
             }
-            Event::Stored { id, result } => self.step_session(id, |session| session.on_stored(id, result, now)),
+            Event::Stored { id, result } => {
+                self.step_session(id, |session| session.on_stored(id, result, now))
+            }
+            Event::Dated { session, date } => {
+                if let Some(entry) = self.sessions.get_mut(&session)
+                    && entry.skew.learn(date, now, self.next_id)
+                {
+                    entry.session.set_skew(entry.skew.ms, now);
+                    self.notices.push_back(Notice::ClockSkew { skew_ms: entry.skew.ms });
+                }
+            }
             Event::SourceTouched { session } => {
                 if let Some(entry) = self.sessions.get_mut(&session) {
                     entry.session.source_touched();
@@ -406,7 +436,12 @@ impl Engine {
         }
     }
 
-    fn on_call_replied(&mut self, call_id: CommandId, id: CommandId, outcome: Result<Reply, TransportFailure>) {
+    fn on_call_replied(
+        &mut self,
+        call_id: CommandId,
+        id: CommandId,
+        outcome: Result<Reply, TransportFailure>,
+    ) {
         let Some((session, mut call)) = self.calls.remove(&call_id) else { return };
         let Some(entry) = self.sessions.get_mut(&session) else { return };
         let mut ctx = Context {

@@ -542,7 +542,7 @@ impl Driver {
             | Event::Filled { id, .. }
             | Event::SourceChecked { id, .. }
             | Event::Recorded { id, .. } => *id,
-            Event::SourceTouched { .. } | Event::Progressed { .. } => return,
+            Event::SourceTouched { .. } | Event::Dated { .. } | Event::Progressed { .. } => return,
         };
         if let Some(task) = self.tasks.remove(&id)
             && let Some(room) = task.session.and_then(|session| self.sessions.get_mut(&session))

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use profile::{LeaseAnswer, Leads, SessionProfile, SessionState, SessionStatus, Windows};
+pub use profile::{Leads, LeaseAnswer, SessionProfile, SessionState, SessionStatus, Windows};
 
 use super::command::{Command, CommandId, Notice, SessionId};
 use super::credential::{Generation, Grant, Lease};
@@ -89,6 +89,8 @@ pub struct Session {
     /// End of the chain, learned from a refresh that did not extend it.
     learned_horizon: Option<UnixMillis>,
     refused: VecDeque<Arc<Grant>>,
+    /// What the service refused to give a further credential for; `None`: it was asked with nothing.
+    asked: VecDeque<Option<Arc<Grant>>>,
     failures: u32,
     next_attempt: Option<Mono>,
     last_error: Option<Error>,
@@ -123,6 +125,7 @@ impl Session {
             dead: None,
             learned_horizon: None,
             refused: VecDeque::new(),
+            asked: VecDeque::new(),
             failures: 0,
             next_attempt: None,
             last_error: None,
@@ -143,9 +146,14 @@ impl Session {
         now.wall.offset(self.skew_ms)
     }
 
-    /// Tells the session how far the server's clock is ahead of the local one.
-    pub fn set_skew(&mut self, skew_ms: i64) {
+    /// Tells the session how far the server's clock is ahead of the local one, as just measured.
+    pub fn set_skew(&mut self, skew_ms: i64, now: Now) {
         self.skew_ms = skew_ms;
+        let server_time = self.server_time(now);
+        // The end in monotonic time was reckoned from a wrong date.
+        if let Some(current) = &mut self.current {
+            current.ends = current.grant.expires_at.map(|end| now.mono + end.since(server_time));
+        }
     }
 
     /// Time left of the current credential; `None` if it has no end. The earlier of the two clocks counts.
@@ -223,7 +231,13 @@ impl Session {
             SessionState::Dead => LeaseAnswer::Failed(self.dead.clone().expect("Dead has its error")),
             SessionState::Parked => {
                 let parked = self.parked.as_ref().expect("Parked has its reason");
-                if now.mono >= parked.deadline { LeaseAnswer::Failed(parked.error.clone()) } else { LeaseAnswer::Wait }
+                // While somebody is looking the answer is not known: the person may just have signed in.
+                let looked = matches!(self.step, Step::Idle);
+                if looked && now.mono >= parked.deadline {
+                    LeaseAnswer::Failed(parked.error.clone())
+                } else {
+                    LeaseAnswer::Wait
+                }
             }
             SessionState::Fresh => self.ready(),
             SessionState::Advisory => {
@@ -236,7 +250,9 @@ impl Session {
                 // Renewing may have ended in a verdict at once.
                 match (&self.dead, &self.parked) {
                     (Some(error), _) => LeaseAnswer::Failed(error.clone()),
-                    (_, Some(parked)) if now.mono >= parked.deadline => LeaseAnswer::Failed(parked.error.clone()),
+                    (_, Some(parked)) if now.mono >= parked.deadline => {
+                        LeaseAnswer::Failed(parked.error.clone())
+                    }
                     _ => self.out_of_patience(now).map_or(LeaseAnswer::Wait, LeaseAnswer::Failed),
                 }
             }
@@ -250,9 +266,11 @@ impl Session {
 
     /// The error to end with when the service has given no answer for too long and nothing usable is left.
     fn out_of_patience(&self, now: Now) -> Option<Error> {
-        let since = self.without_since?;
-        (now.mono - since >= self.profile.patience)
-            .then(|| self.last_error.clone().unwrap_or_else(|| Error::new(ErrorKind::Network, "no credential")))
+        // Whoever has just begun to wait sees at least one attempt through.
+        let since = self.without_since.filter(|_| matches!(self.step, Step::Idle))?;
+        (now.mono - since >= self.profile.patience).then(|| {
+            self.last_error.clone().unwrap_or_else(|| Error::new(ErrorKind::Network, "no credential"))
+        })
     }
 
     /// Something is going to need this session until `needed`. When that is beyond the end of the current credential and
@@ -262,7 +280,8 @@ impl Session {
         let unknown = self.refreshes == 0 && self.horizon().is_none() && self.profile.can_exchange;
         // A refresh within the credential's first second would not tell.
         let issued = self.current.as_ref().and_then(|current| current.grant.issued_at);
-        let unknown = unknown && issued.is_none_or(|issued| self.server_time(now).since(issued) > LEAST_TELLING_AGE);
+        let unknown =
+            unknown && issued.is_none_or(|issued| self.server_time(now).since(issued) > LEAST_TELLING_AGE);
         if unknown && end.is_some_and(|end| needed > end) && self.failures == 0 {
             self.renew(now);
         }
@@ -305,9 +324,12 @@ impl Session {
         }
     }
 
-    /// Somebody needs the session alive even while idle.
+    /// Somebody needs the session alive even while idle. A parked session is looked at once more for them.
     pub fn hold(&mut self, now: Now) {
         self.holds += 1;
+        if self.parked.is_some() {
+            self.source_touched();
+        }
         self.handle_timeout(now);
     }
 
@@ -320,6 +342,7 @@ impl Session {
     pub fn refresh_now(&mut self, now: Now) {
         self.next_attempt = None;
         self.dead = None;
+        self.asked.clear();
         self.renew(now);
     }
 
@@ -349,19 +372,32 @@ impl Session {
             && matches!(self.step, Step::Idle)
         {
             let windows = [current.leads.advisory, current.leads.mandatory, Duration::ZERO];
-            if let Some(opens) = windows.iter().map(|lead| left.saturating_sub(*lead)).find(|wait| !wait.is_zero()) {
+            if let Some(opens) =
+                windows.iter().map(|lead| left.saturating_sub(*lead)).find(|wait| !wait.is_zero())
+            {
                 at(now.mono + opens.min(LONGEST_TIMER));
             }
-            if let Some(next) = self.next_attempt {
-                at(next);
-            }
-        } else if let Some(next) = self.next_attempt {
+        }
+        let may_begin = matches!(self.step, Step::Idle) && self.parked.is_none() && self.is_wanted(now);
+        if let Some(next) = self.next_attempt.filter(|_| may_begin) {
             at(next);
         }
-        if let Some(since) = self.without_since {
-            at((since + self.profile.patience).max(now.mono + Duration::from_millis(1)));
+        // Those who wait are told once that it was too long; later ones are told when they ask.
+        if let Some(end) =
+            self.without_since.map(|since| since + self.profile.patience).filter(|end| *end > now.mono)
+        {
+            at(end);
         }
         due
+    }
+
+    /// Whether somebody wants the next credential, and now.
+    fn is_wanted(&self, now: Now) -> bool {
+        match self.state(now) {
+            SessionState::Advisory => self.on_timer(),
+            SessionState::Mandatory | SessionState::Empty => self.on_timer() || self.waiting,
+            SessionState::Fresh | SessionState::Parked | SessionState::Dead => false,
+        }
     }
 
     /// Time has passed.
@@ -376,12 +412,7 @@ impl Session {
             }
             return;
         }
-        let wanted = match self.state(now) {
-            SessionState::Advisory => self.on_timer(),
-            SessionState::Mandatory | SessionState::Empty => self.on_timer() || self.waiting,
-            SessionState::Fresh | SessionState::Parked | SessionState::Dead => false,
-        };
-        if wanted {
+        if self.is_wanted(now) {
             self.renew(now);
         }
     }

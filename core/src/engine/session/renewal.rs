@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, LEAST_TELLING_AGE, PARKED_LOOK, Parked, Session, profile};
+use super::{Current, LEAST_TELLING_AGE, PARKED_LOOK, Parked, REMEMBERED_REFUSALS, Session, profile};
 use crate::engine::command::{Command, CommandId, ExchangeClass, ExchangeFailure, Notice, Renewal};
 use crate::engine::credential::{Generation, Grant};
 use crate::engine::error::{Error, ErrorKind};
@@ -24,8 +24,8 @@ pub(super) enum Step {
     Locking(CommandId),
     /// Reading the source under the lock: somebody else may have won.
     Reloading(CommandId),
-    /// Asking the service; the credential it is asked with.
-    Exchanging(CommandId, Option<Arc<Grant>>),
+    /// Asking the service; the credential it is asked with, and by how much the request's date was corrected.
+    Exchanging(CommandId, Option<Arc<Grant>>, i64),
     /// Persisting the new credential before its first use.
     Storing(CommandId, Arc<Grant>),
 }
@@ -44,13 +44,13 @@ impl Session {
             return;
         }
         self.next_attempt = None;
-        if self.is_extensible() {
-            let id = self.command_id();
-            self.step = Step::Locking(id);
-            self.commands.push_back(Command::Lock { id, session: self.id });
-        } else {
-            self.look();
-        }
+        if self.is_extensible() { self.lock() } else { self.look() }
+    }
+
+    fn lock(&mut self) {
+        let id = self.command_id();
+        self.step = Step::Locking(id);
+        self.commands.push_back(Command::Lock { id, session: self.id });
     }
 
     fn unlock(&mut self) {
@@ -107,32 +107,80 @@ impl Session {
             self.conclude_look(result, now);
             return;
         }
-        if !self.is_extensible() {
+        let Some(asked) = self.to_exchange(&result, now) else {
             self.unlock();
             self.conclude_look(result, now);
             return;
-        }
-        // Nothing held and nothing readable: there is nothing to exchange.
-        if self.current.is_none() && result.is_err() {
-            self.unlock();
-            self.conclude_look(result, now);
-            return;
-        }
-        let held = self.current.as_ref().map(|current| Arc::clone(&current.grant)).or_else(|| result.ok().flatten());
+        };
         let id = self.command_id();
-        self.step = Step::Exchanging(id, held.clone());
-        self.commands.push_back(Command::Exchange { id, session: self.id, grant: held, skew_ms: self.skew_ms });
+        self.step = Step::Exchanging(id, asked.clone(), self.skew_ms);
+        self.commands.push_back(Command::Exchange {
+            id,
+            session: self.id,
+            grant: asked,
+            skew_ms: self.skew_ms,
+        });
+    }
+
+    /// The credential to ask with for the next one, if asking makes sense: the current one while it can be extended; once
+    /// it cannot be used, one that the source holds and that has not been tried, even if it seems to have ended (our clock
+    /// may be wrong). `Some(None)`: the source mints from something else.
+    fn to_exchange(&self, found: &Result<Option<Arc<Grant>>, Error>, now: Now) -> Option<Option<Arc<Grant>>> {
+        if !self.profile.can_exchange {
+            return None;
+        }
+        let current = self.current.as_ref().map(|current| &current.grant);
+        let untried = |grant: &&Arc<Grant>| !self.was_refused(grant) && !self.was_asked(Some(grant));
+        match (found, current) {
+            (Ok(Some(found)), _)
+                if !self.is_usable(now) && untried(&found) && current.is_none_or(|own| !same(own, found)) =>
+            {
+                Some(Some(Arc::clone(found)))
+            }
+            (_, Some(current)) => {
+                (self.is_extensible() && !self.was_asked(Some(current))).then(|| Some(Arc::clone(current)))
+            }
+            (Ok(None), None) => (!self.was_asked(None)).then_some(None),
+            _ => None,
+        }
+    }
+
+    /// Whether the service has refused to extend this very credential: it is never asked again.
+    fn was_asked(&self, grant: Option<&Arc<Grant>>) -> bool {
+        self.asked.iter().any(|asked| match (asked, grant) {
+            (Some(asked), Some(grant)) => same(asked, grant),
+            (None, None) => true,
+            _ => false,
+        })
+    }
+
+    fn remember_asked(&mut self, grant: Option<Arc<Grant>>) {
+        self.asked.push_front(grant);
+        self.asked.truncate(REMEMBERED_REFUSALS);
     }
 
     /// The source holds nothing better than what we have: is that bad?
     fn conclude_look(&mut self, result: Result<Option<Arc<Grant>>, Error>, now: Now) {
-        if self.parked.is_some() || self.dead.is_some() || !matches!(self.step, Step::Idle) {
+        if self.parked.is_some() && self.is_usable(now) {
+            // The clock that had ended it was wrong.
+            self.parked = None;
+            self.notices.push_back(Notice::Resumed { session: self.id });
+        }
+        if self.dead.is_some() || !matches!(self.step, Step::Idle) {
+            return;
+        }
+        let due = self.next_attempt.is_none_or(|next| now.mono >= next);
+        if !self.is_usable(now) && due && self.to_exchange(&result, now).is_some() {
+            return self.lock();
+        }
+        if self.parked.is_some() {
             return;
         }
         if self.is_usable(now) {
             if self.in_window(now) {
                 let left = self.current.as_ref().and_then(|current| self.remaining(current, now));
-                self.next_attempt = Some(now.mono + left.map_or(LOOK_AGAIN, |left| LOOK_AGAIN.min(left / 4)));
+                let wait = left.map_or(LOOK_AGAIN, |left| LOOK_AGAIN.min(left / 4)).max(LOOK_AGAIN / 20);
+                self.next_attempt = Some(now.mono + wait);
             }
             self.tell_expiring(now);
             return;
@@ -140,10 +188,6 @@ impl Session {
         // Torn or half-written files: whoever writes them will finish, and a watch or timer brings us back.
         let error = match result {
             Err(error) => error,
-            // An ended credential may still be exchanged: our clock may be wrong, or the source mints from another.
-            Ok(_) if self.profile.can_exchange && self.current.is_none() && self.failures == 0 => {
-                return self.renew(now);
-            }
             Ok(found) => {
                 let end = self.current.as_ref().map(|current| &current.grant).or(found.as_ref());
                 self.ended(end.and_then(|grant| grant.expires_at).filter(|end| *end <= self.server_time(now)))
@@ -166,8 +210,8 @@ impl Session {
 
     /// The service answered the exchange, or did not.
     pub fn on_exchanged(&mut self, id: CommandId, result: Result<Grant, ExchangeFailure>, now: Now) {
-        let held = match &mut self.step {
-            Step::Exchanging(expected, held) if *expected == id => held.take(),
+        let (held, skew_ms) = match &mut self.step {
+            Step::Exchanging(expected, held, skew_ms) if *expected == id => (held.take(), *skew_ms),
             _ => return,
         };
         match result {
@@ -175,14 +219,21 @@ impl Session {
             Err(failure) => {
                 self.unlock();
                 match failure.class {
+                    // The request was dated by a clock that has been found wrong since: that says nothing of the
+                    // credential.
+                    ExchangeClass::Refused if skew_ms != self.skew_ms => {
+                        self.failed(failure.error, failure.retry_after, now);
+                    }
                     ExchangeClass::Refused if self.is_usable(now) => {
+                        self.remember_asked(held);
                         // The service will not extend what we hold: its end is the chain's end.
                         self.learn_horizon();
                         self.last_error = Some(failure.error);
                         self.tell_expiring(now);
                     }
                     ExchangeClass::Refused => {
-                        let end = held.and_then(|grant| grant.expires_at);
+                        let end = held.as_ref().and_then(|grant| grant.expires_at);
+                        self.remember_asked(held);
                         let mut error = self.ended(end.filter(|end| *end <= self.server_time(now)));
                         if let Some(http) = failure.error.http() {
                             error = error.with_http(http.clone());
@@ -238,7 +289,8 @@ impl Session {
             _ => return,
         };
         if let Err(error) = result {
-            let text = format!("{} was refreshed, but other programs will not see it: {error}", self.profile.title);
+            let text =
+                format!("{} was refreshed, but other programs will not see it: {error}", self.profile.title);
             self.notices.push_back(Notice::Remark { upload: None, text });
         }
         self.unlock();
@@ -351,7 +403,11 @@ impl Session {
         if !self.is_usable(now) {
             self.without_since.get_or_insert(now.mono);
         }
-        self.notices.push_back(Notice::RefreshFailed { session: self.id, error: error.clone(), retry_in: wait });
+        self.notices.push_back(Notice::RefreshFailed {
+            session: self.id,
+            error: error.clone(),
+            retry_in: wait,
+        });
         self.last_error = Some(error);
     }
 
@@ -372,4 +428,8 @@ impl Session {
         self.notices.push_back(Notice::Parked { session: self.id, error: error.clone(), until });
         self.parked = Some(Parked { error, deadline: now.mono + wait, next_look: now.mono + PARKED_LOOK });
     }
+}
+
+fn same(a: &Grant, b: &Grant) -> bool {
+    a.credential.same_as(&b.credential)
 }

@@ -11,7 +11,8 @@ use crate::engine::wire::oci::{self, Operation};
 use crate::engine::wire::{Reply, Request, TransportFailure, TransportKind, Verdict};
 
 /// Waits between attempts of one request: 1 s doubling to 30 s, as the official clients do, but with full jitter.
-pub(super) const RETRY_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(30) };
+pub(super) const RETRY_BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
 /// Where the request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +59,13 @@ impl Call {
         Call { operation, request, state: State::Waiting, failures: 0, max_attempts }
     }
 
-    /// Whether it wants a lease now.
-    pub fn is_ready(&self, now: Now) -> bool {
-        match self.state {
-            State::Waiting => true,
-            State::Backoff(until) => now.mono >= until,
-            State::InFlight(..) => false,
+    /// Whether it wants a lease now. A wait that is over is over, whether or not there is a lease: nothing but the
+    /// session can say when there will be one.
+    pub fn is_ready(&mut self, now: Now) -> bool {
+        if matches!(self.state, State::Backoff(until) if now.mono >= until) {
+            self.state = State::Waiting;
         }
+        matches!(self.state, State::Waiting)
     }
 
     /// When it wants to be looked at next.

@@ -1,11 +1,11 @@
-//! The end: commit, verify, abort, tell.
+//! The end: commit, verify, tell.
 
 use super::journal::Expected;
 use super::part::Part;
-use super::spec::{Integrity, OnFailure, SourceIdentity};
+use super::spec::{Integrity, SourceIdentity};
 use super::{Outcome, Phase, Upload};
 use crate::engine::checksum::{Digests, combine_crc32c, multipart_md5, multipart_sha256, multipart_sha384};
-use crate::engine::command::{Command, Notice};
+use crate::engine::command::Command;
 use crate::engine::error::{Error, ErrorKind, HttpFacts};
 use crate::engine::machine::Context;
 use crate::engine::upload::journal::Record;
@@ -27,13 +27,25 @@ impl Upload {
 
     pub(super) fn on_source_checked(&mut self, result: Result<SourceIdentity, Error>, ctx: &mut Context<'_>) {
         match result {
+            Ok(identity) if identity == self.spec.source && self.single => {
+                let facts = self.looked.take().unwrap_or_default();
+                self.succeed(facts, ctx);
+            }
             Ok(identity) if identity == self.spec.source => self.record_commit(ctx),
+            Ok(_) if self.single => {
+                let message = format!(
+                    "\"{}\" changed while it was being uploaded; the object \"{}\" may hold a mixture, do not use it",
+                    self.spec.source.name,
+                    self.name()
+                );
+                self.fail_for_good(Error::new(ErrorKind::SourceChanged, message), ctx);
+            }
             Ok(_) => {
                 let message = format!(
                     "\"{}\" changed while it was being uploaded; nothing was committed, `--restart` begins anew",
                     self.spec.source.name
                 );
-                self.fail(Error::new(ErrorKind::SourceChanged, message), ctx);
+                self.fail_for_good(Error::new(ErrorKind::SourceChanged, message), ctx);
             }
             Err(error) => self.fail(error, ctx),
         }
@@ -44,7 +56,11 @@ impl Upload {
         self.expected = Some(expected.clone());
         let id = ctx.id();
         self.phase = Phase::RecordingCommit(id);
-        ctx.command(Command::Record { id: Some(id), upload: self.id, record: Record::CommitIntent { expected } });
+        ctx.command(Command::Record {
+            id: Some(id),
+            upload: self.id,
+            record: Record::CommitIntent { expected },
+        });
     }
 
     /// What the object must look like, from our own checksums; MD5s we did not compute are the ones the service
@@ -63,13 +79,17 @@ impl Upload {
                 let whole = sums.into_iter().fold(0, |whole, (crc, len)| combine_crc32c(whole, crc, len));
                 Digests { crc32c: Some(whole), ..Digests::default() }.crc32c_base64()
             }),
-            multipart_sha256: all(&parts, |part| part.digests.sha256).map(|sums| multipart_sha256(sums.into_iter())),
-            multipart_sha384: all(&parts, |part| part.digests.sha384).map(|sums| multipart_sha384(sums.into_iter())),
+            multipart_sha256: all(&parts, |part| part.digests.sha256)
+                .map(|sums| multipart_sha256(sums.into_iter())),
+            multipart_sha384: all(&parts, |part| part.digests.sha384)
+                .map(|sums| multipart_sha384(sums.into_iter())),
         }
     }
 
     pub(super) fn commit(&mut self) {
-        let parts = self.parts.iter().map(|(number, part)| (number, part.etag.as_deref().unwrap_or_default()));
+        self.gone = false;
+        let parts =
+            self.parts.iter().map(|(number, part)| (number, part.etag.as_deref().unwrap_or_default()));
         let request = oci::commit(&self.spec.target, self.upload_id.as_deref().unwrap_or_default(), parts);
         self.set_call(Phase::Committing, Operation::Commit, request);
     }
@@ -84,10 +104,11 @@ impl Upload {
                 self.look_at_object();
             }
             Ok(false) => self.unverifiable(ctx),
-            Err(error) => self.end(Err(error), ctx),
+            Err(error) => self.fail_and_forget(error, ctx),
         }
     }
 
+    /// The journal stays: the same call looks again, and with `--integrity off` accepts.
     fn unverifiable(&mut self, ctx: &mut Context<'_>) {
         let message = format!(
             "\"{}\" is stored, but the service reports no checksum of it to compare with; `--integrity off` accepts that",
@@ -111,7 +132,8 @@ impl Upload {
             let (Some(told), Some(ours)) = (told, ours) else { continue };
             // HEAD may tell the multipart checksum without its `-n` (protocols/oci.md section 12).
             let bare = |text: &str| text.split('-').next().unwrap_or_default().to_owned();
-            let same = told == ours || (name.starts_with("multipart") && !told.contains('-') && told == bare(&ours));
+            let same =
+                told == ours || (name.starts_with("multipart") && !told.contains('-') && told == bare(&ours));
             if !same {
                 let message = format!(
                     "the object \"{}\" is not what was sent: {name} is {told} and should be {ours}; do not use it",
@@ -135,9 +157,11 @@ impl Upload {
         if self.single {
             let ours = self.parts.part(1).map(|part| part.digests.clone()).unwrap_or_default();
             let same_size = facts.size.is_none_or(|size| size == ours.len);
-            let agrees = self.spec.options.integrity == Integrity::Verify && self.compare(&ours, &facts).is_ok();
+            let agrees =
+                self.spec.options.integrity == Integrity::Verify && self.compare(&ours, &facts).is_ok();
             if same_size && agrees {
-                self.succeed(facts, ctx);
+                self.on_part_stored(1, ctx);
+                self.put_stored(facts, ctx);
             } else {
                 self.put_again(ctx);
             }
@@ -145,41 +169,51 @@ impl Upload {
         }
         let after_answer = self.facts.is_some();
         match self.agrees(&facts) {
+            // An object like ours may have been there before: ours is committed when its upload is gone.
+            Ok(true) if !after_answer && !self.gone => {
+                self.looked = Some(facts);
+                let upload_id = self.upload_id.as_deref().unwrap_or_default();
+                let request = oci::list_parts(&self.spec.target, upload_id, None, 1);
+                self.set_call(Phase::Confirming, Operation::ListParts, request);
+            }
             Ok(true) => self.succeed(facts, ctx),
-            Ok(false) if after_answer => self.unverifiable(ctx),
-            Err(error) if after_answer => self.end(Err(error), ctx),
-            // Another object has this name: ours has not been committed (yet).
-            Ok(false) | Err(_) => self.commit_again(ctx),
+            Ok(false) if after_answer || self.gone => self.unverifiable(ctx),
+            Err(error) if after_answer => self.fail_and_forget(error, ctx),
+            // Another object has this name: ours has not been committed.
+            Ok(false) | Err(_) => self.not_committed(ctx),
         }
     }
 
     /// The object does not exist.
     pub(super) fn on_absent(&mut self, ctx: &mut Context<'_>) {
-        if self.single { self.put_again(ctx) } else { self.commit_again(ctx) }
+        if self.single { self.put_again(ctx) } else { self.not_committed(ctx) }
     }
 
     fn put_again(&mut self, ctx: &mut Context<'_>) {
         self.phase = Phase::Transferring;
-        let error = Error::new(ErrorKind::Network, "the answer to the put was lost and the object is not there");
+        let error =
+            Error::new(ErrorKind::Network, "the answer to the put was lost and the object is not there");
         self.part_failed(1, error, None, ctx);
     }
 
-    fn commit_again(&mut self, ctx: &mut Context<'_>) {
-        // A resumed run knows the upload is gone before it has laid out any part: then there is nothing to commit.
-        if self.looks >= MAX_LOOKS || self.parts.len() == 0 {
+    /// The object there is not this upload's.
+    fn not_committed(&mut self, ctx: &mut Context<'_>) {
+        if !self.gone {
+            self.commit();
+        } else if self.parts.len() == 0 {
+            ctx.remark(
+                self.id,
+                "the earlier upload is gone at the service and left no object; a new one is begun".into(),
+            );
+            self.expected = None;
+            self.intend(ctx);
+        } else {
             let message = format!(
                 "the upload of \"{}\" is gone at the service and the object there is not ours; the same command begins anew",
                 self.name()
             );
             self.fail_and_forget(Error::new(ErrorKind::NotFound, message), ctx);
-            return;
         }
-        self.commit();
-    }
-
-    fn fail_and_forget(&mut self, error: Error, ctx: &mut Context<'_>) {
-        ctx.command(Command::Forget { upload: self.id });
-        self.end(Err(error), ctx);
     }
 
     /// The upload id that the present request names does not exist.
@@ -187,10 +221,18 @@ impl Upload {
         match self.phase {
             Phase::Listing { adopted: false } => self.on_listing_gone(&facts, ctx),
             Phase::Listing { adopted: true } => self.intend(ctx),
-            Phase::Committing => self.look_at_object(),
+            Phase::Committing => {
+                self.gone = true;
+                self.look_at_object();
+            }
+            Phase::Confirming => {
+                let facts = self.looked.take().unwrap_or_default();
+                self.succeed(facts, ctx);
+            }
             Phase::Aborting => self.aborted(Ok(()), ctx),
             _ => {
-                let message = format!("the upload of \"{}\" does not exist any more at the service", self.name());
+                let message =
+                    format!("the upload of \"{}\" does not exist any more at the service", self.name());
                 self.fail(Error::new(ErrorKind::NotFound, message).with_http(facts), ctx);
             }
         }
@@ -203,6 +245,7 @@ impl Upload {
         match self.phase {
             Phase::Creating => {
                 self.looks += 1;
+                self.maybe_created = true;
                 if self.looks >= MAX_LOOKS { self.fail(error, ctx) } else { self.find_created(None) }
             }
             Phase::Committing if self.looks >= MAX_LOOKS => self.fail(error, ctx),
@@ -211,10 +254,14 @@ impl Upload {
         }
     }
 
-    /// A single put is stored and its checksums agree.
+    /// A single put is stored and its checksums agree: is the source still what it was?
     pub(super) fn put_stored(&mut self, facts: ObjectFacts, ctx: &mut Context<'_>) {
         self.ending = None;
-        self.succeed(facts, ctx);
+        if self.stream.is_some() {
+            return self.succeed(facts, ctx);
+        }
+        self.looked = Some(facts);
+        self.check_source(ctx);
     }
 
     fn succeed(&mut self, facts: ObjectFacts, ctx: &mut Context<'_>) {
@@ -233,49 +280,5 @@ impl Upload {
             verified: self.spec.options.integrity == Integrity::Verify,
         };
         self.end(Ok(Box::new(outcome)), ctx);
-    }
-
-    /// Nothing is in flight any more: keep or abort.
-    pub(super) fn drained(&mut self, ctx: &mut Context<'_>) {
-        let waiting = self.call.as_ref().is_some_and(|call| call.in_flight().is_some())
-            || self.probe.as_ref().is_some_and(|(probe, _)| probe.in_flight().is_some());
-        if self.phase != Phase::Draining || !self.busy.is_empty() || waiting {
-            return;
-        }
-        let Some(ending) = self.ending.clone() else { return };
-        // A stream cannot be read again, so its upload cannot be resumed.
-        let abort = ending.on_failure == OnFailure::Abort || self.stream.is_some();
-        match &self.upload_id {
-            Some(upload_id) if abort => {
-                let request = oci::abort(&self.spec.target, upload_id);
-                self.set_call(Phase::Aborting, Operation::Abort, request);
-                self.pump(ctx);
-            }
-            _ => self.end(Err(ending.error), ctx),
-        }
-    }
-
-    /// The abort is done, or could not be.
-    pub(super) fn aborted(&mut self, result: Result<(), Error>, ctx: &mut Context<'_>) {
-        match result {
-            Ok(()) => ctx.command(Command::Forget { upload: self.id }),
-            Err(error) => {
-                let id = self.upload_id.as_deref().unwrap_or_default();
-                let text = format!("the upload could not be aborted: {error}; `outlast uploads abort --upload-id {id}`");
-                ctx.remark(self.id, text);
-            }
-        }
-        self.upload_id = None;
-        let error = self.ending.take().map(|ending| ending.error);
-        self.end(Err(error.unwrap_or_else(|| Error::new(ErrorKind::Cancelled, "the upload was aborted"))), ctx);
-    }
-
-    pub(super) fn end(&mut self, result: Result<Box<Outcome>, Error>, ctx: &mut Context<'_>) {
-        let resumable = result.is_err() && self.upload_id.is_some() && self.stream.is_none() && !self.single;
-        self.phase = Phase::Ended;
-        self.ending = None;
-        self.call = None;
-        self.probe = None;
-        ctx.notice(Notice::Finished { upload: self.id, result, resumable });
     }
 }

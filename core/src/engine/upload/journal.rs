@@ -30,7 +30,7 @@ pub enum Record {
         source: SourceIdentity,
         /// Size of all parts but the last, bytes.
         part_size: u64,
-        /// Server time of the intent.
+        /// Local time of the intent.
         at: UnixMillis,
     },
     /// The service has given the upload its id.
@@ -87,7 +87,7 @@ pub struct JournalState {
     pub source: SourceIdentity,
     /// Part size of the earlier run.
     pub part_size: u64,
-    /// Server time of the intent.
+    /// Local time of the intent.
     pub intent_at: UnixMillis,
     /// The service's id, if the create answer arrived.
     pub upload_id: Option<String>,
@@ -155,8 +155,10 @@ fn decode_line(line: &[u8]) -> Option<Record> {
 }
 
 fn damaged(index: usize, what: &str) -> Error {
-    let message =
-        format!("line {} of the upload journal {what}; `outlast uploads abort` removes it and the upload", index + 1);
+    let message = format!(
+        "line {} of the upload journal {what}; `outlast uploads abort` removes it and the upload",
+        index + 1
+    );
     Error::new(ErrorKind::State, message)
 }
 

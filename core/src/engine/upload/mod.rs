@@ -8,19 +8,25 @@
 //! | (start)        | nothing known                          | Intending                                   |
 //! | Opening        | stream ended within it / goes on       | Transferring (one put) / Intending          |
 //! | Intending      | intent is durable                      | Creating                                    |
-//! | Creating       | id / answer lost                       | Transferring / Adopting                     |
-//! | Adopting       | one empty young upload of that name / none | Listing / Intending                     |
-//! | Listing        | pages read / upload gone               | Transferring / Intending or Looking         |
-//! | Transferring   | all parts stored                       | CheckingSource                              |
-//! | CheckingSource | unchanged                              | RecordingCommit                             |
+//! | Creating       | id / answer lost                       | RecordingCreate / Adopting                  |
+//! | RecordingCreate| durable                                | Transferring                                |
+//! | Adopting       | one young upload of that name / none   | Listing / Intending                         |
+//! | Listing        | an earlier run's parts / upload gone   | Transferring / Intending or Looking         |
+//! | Listing        | adopted: empty / not ours              | RecordingCreate / Intending                 |
+//! | Transferring   | all parts stored, or the one put       | CheckingSource                              |
+//! | CheckingSource | unchanged: parts / one put             | RecordingCommit / Ended                     |
 //! | RecordingCommit| durable                                | Committing                                  |
 //! | Committing     | 200 / answer lost or upload gone       | Ended (verified) / Looking                  |
-//! | Looking        | our object / not there                 | Ended (verified) / Committing, or failed    |
+//! | Looking        | upload gone: our object / not ours     | Ended (verified) / Intending, or failed     |
+//! | Looking        | answer lost: our object / not ours     | Confirming / Committing                     |
+//! | Confirming     | upload gone / still there              | Ended (verified) / Committing               |
 //! | any            | permanent failure, cancel              | Draining → Aborting or Ended (retained)     |
 //!
-//! The part machine is in [`part`], control requests in [`call`], the journal's records in [`journal`].
+//! The part machine is in [`part`], control requests in [`call`], the journal's records in [`journal`]. Stopping before
+//! the end is in `ending`.
 
 pub mod call;
+mod ending;
 mod finish;
 mod forecast;
 pub mod journal;
@@ -110,6 +116,7 @@ enum Phase {
     Opening,
     Intending(CommandId),
     Creating,
+    RecordingCreate(CommandId),
     Adopting,
     Listing { adopted: bool },
     Transferring,
@@ -117,6 +124,7 @@ enum Phase {
     RecordingCommit(CommandId),
     Committing,
     Looking,
+    Confirming,
     Draining,
     Aborting,
     Ended,
@@ -162,16 +170,28 @@ pub struct Upload {
     listed: Vec<PartEntry>,
     pages_seen: BTreeSet<String>,
     candidates: Vec<String>,
+    /// Local time of the intent, and the monotonic one unless it was an earlier run's.
     intent_at: UnixMillis,
+    intended: Option<Mono>,
+    /// An upload may exist at the service whose id is not known.
+    maybe_created: bool,
     looks: u32,
+    /// The upload that was to be committed does not exist any more.
+    gone: bool,
     /// What the object looks like by the commit's own answer, kept while we look closer.
     facts: Option<ObjectFacts>,
+    /// What the object looks like, kept while we make sure that it is this upload's and the source still the same.
+    looked: Option<ObjectFacts>,
     /// Retries left before the upload goes on with one request at a time.
     budget: u32,
     retries: u32,
     refusals: u32,
     paused: bool,
+    /// It waits for a credential.
+    held_up: bool,
     ending: Option<Ending>,
+    /// The same call would fail in the same way.
+    hopeless: bool,
     forecast: Forecast,
 }
 
@@ -203,14 +223,20 @@ impl Upload {
             listed: Vec::new(),
             pages_seen: BTreeSet::new(),
             candidates: Vec::new(),
-            intent_at: ctx.server_time(),
+            intent_at: ctx.now.wall,
+            intended: None,
+            maybe_created: false,
             looks: 0,
+            gone: false,
             facts: None,
+            looked: None,
             budget: retry_budget(spec.options.parallel),
             retries: 0,
             refusals: 0,
             paused: false,
+            held_up: false,
             ending: None,
+            hopeless: false,
             forecast: Forecast::new(ctx.now.mono),
             spec,
         };
@@ -224,7 +250,8 @@ impl Upload {
         let options = &self.spec.options;
         oci::check_target(&self.spec.target)?;
         if !(1..=1000).contains(&options.parallel) {
-            let message = format!("the number of parallel requests is {}; it must be 1 to 1000", options.parallel);
+            let message =
+                format!("the number of parallel requests is {}; it must be 1 to 1000", options.parallel);
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         plan::check_part_size(options.part_size)?;
@@ -235,14 +262,7 @@ impl Upload {
         };
         let journal = journal.filter(|_| !options.single);
         if let Some(journal) = journal {
-            self.check_same_source(&journal)?;
-            self.plan = Some(Plan::new(size, journal.part_size)?);
-            self.intent_at = journal.intent_at;
-            self.upload_id.clone_from(&journal.upload_id);
-            let known = journal.upload_id.is_some();
-            self.journal = Some(journal);
-            if known { self.list_parts(None, false) } else { self.find_created(None) }
-            return Ok(());
+            return self.go_on(journal, size);
         }
         if size <= options.part_size || options.single {
             if size > oci::MAX_PART_BYTES {
@@ -258,6 +278,25 @@ impl Upload {
         Ok(())
     }
 
+    /// Goes on with what an earlier run left.
+    fn go_on(&mut self, journal: JournalState, size: u64) -> Result<(), Error> {
+        self.intent_at = journal.intent_at;
+        if journal.upload_id.is_some() {
+            self.check_same_source(&journal)?;
+            self.plan = Some(Plan::new(size, journal.part_size)?);
+            self.upload_id.clone_from(&journal.upload_id);
+            self.journal = Some(journal);
+            self.list_parts(None, false);
+        } else {
+            // If its upload exists at all it is empty, so it does as well for a source that has changed since.
+            self.plan = Some(Plan::new(size, self.spec.options.part_size)?);
+            self.maybe_created = true;
+            self.journal = Some(journal);
+            self.find_created(None);
+        }
+        Ok(())
+    }
+
     fn start_single(&mut self, ctx: &mut Context<'_>) {
         self.single = true;
         if let Some(plan) = self.plan.filter(|_| self.parts.len() == 0) {
@@ -270,19 +309,24 @@ impl Upload {
     /// Writes down that an upload is about to be created.
     fn intend(&mut self, ctx: &mut Context<'_>) {
         self.upload_id = None;
+        self.maybe_created = false;
+        self.gone = false;
         self.journal = None;
-        self.intent_at = ctx.server_time();
-        let part_size = self.plan.map_or(self.spec.options.part_size, |plan| plan.part_size);
-        let record = Record::Intent {
+        self.intent_at = ctx.now.wall;
+        self.intended = Some(ctx.now.mono);
+        let id = ctx.id();
+        self.phase = Phase::Intending(id);
+        ctx.command(Command::Record { id: Some(id), upload: self.id, record: self.intent() });
+    }
+
+    fn intent(&self) -> Record {
+        Record::Intent {
             format: FORMAT,
             target: self.spec.target.clone(),
             source: self.spec.source.clone(),
-            part_size,
+            part_size: self.plan.map_or(self.spec.options.part_size, |plan| plan.part_size),
             at: self.intent_at,
-        };
-        let id = ctx.id();
-        self.phase = Phase::Intending(id);
-        ctx.command(Command::Record { id: Some(id), upload: self.id, record });
+        }
     }
 
     fn create(&mut self) {
@@ -303,13 +347,22 @@ impl Upload {
         self.call = Some(Call::new(operation, request, self.spec.options.max_attempts.min(patience)));
     }
 
-    /// The upload has its id: all parts are to be sent.
+    /// The upload has its id. It is written down before the first part is sent: an intent alone leads back to an empty
+    /// upload only, since anybody's parts may be in another.
     fn created(&mut self, upload_id: String, ctx: &mut Context<'_>) {
+        if self.journal.take().is_some() {
+            // An earlier run's intent may name another source or part size; the later one counts.
+            ctx.command(Command::Record { id: None, upload: self.id, record: self.intent() });
+        }
         let record = Record::Created { upload_id: upload_id.clone() };
         let id = ctx.id();
-        // Durable, but nothing waits for it: until it is, the intent leads to the same upload.
         ctx.command(Command::Record { id: Some(id), upload: self.id, record });
         self.upload_id = Some(upload_id);
+        self.maybe_created = false;
+        self.phase = Phase::RecordingCreate(id);
+    }
+
+    fn begin_transfer(&mut self, ctx: &mut Context<'_>) {
         self.lay_out();
         self.phase = Phase::Transferring;
         self.tell_started(0, ctx);
@@ -327,7 +380,10 @@ impl Upload {
     fn tell_started(&self, found: u32, ctx: &mut Context<'_>) {
         let part_size = self.plan.map_or(self.spec.options.part_size, |plan| plan.part_size);
         if self.plan.is_some_and(|plan| !self.single && plan.part_size != self.spec.options.part_size) {
-            ctx.remark(self.id, format!("part size is {part_size} bytes instead of {}", self.spec.options.part_size));
+            ctx.remark(
+                self.id,
+                format!("part size is {part_size} bytes instead of {}", self.spec.options.part_size),
+            );
         }
         ctx.notice(Notice::Started {
             upload: self.id,
@@ -372,17 +428,31 @@ impl Upload {
             | Phase::Listing { .. }
             | Phase::Committing
             | Phase::Looking
+            | Phase::Confirming
             | Phase::Aborting => self.pump_call(ctx),
             Phase::Draining => self.drained(ctx),
-            Phase::Intending(_) | Phase::CheckingSource(_) | Phase::RecordingCommit(_) | Phase::Ended => {}
+            Phase::Intending(_)
+            | Phase::RecordingCreate(_)
+            | Phase::CheckingSource(_)
+            | Phase::RecordingCommit(_)
+            | Phase::Ended => {}
         }
     }
 
     /// A lease, or `None` when there is none now; a failed session ends the upload.
     fn lease(&mut self, ctx: &mut Context<'_>) -> Option<Lease> {
         match ctx.session.lease(ctx.now) {
-            LeaseAnswer::Ready(lease) => Some(lease),
-            LeaseAnswer::Wait => None,
+            LeaseAnswer::Ready(lease) => {
+                if std::mem::take(&mut self.held_up) {
+                    // What was not sent meanwhile says nothing of how fast it goes.
+                    self.forecast.restart(ctx.now.mono);
+                }
+                Some(lease)
+            }
+            LeaseAnswer::Wait => {
+                self.held_up = true;
+                None
+            }
             LeaseAnswer::Failed(error) => {
                 self.fail(error, ctx);
                 None
@@ -391,7 +461,7 @@ impl Upload {
     }
 
     fn pump_call(&mut self, ctx: &mut Context<'_>) {
-        if !self.call.as_ref().is_some_and(|call| call.is_ready(ctx.now)) {
+        if !self.call.as_mut().is_some_and(|call| call.is_ready(ctx.now)) {
             return;
         }
         let Some(lease) = self.lease(ctx) else { return };
@@ -415,8 +485,14 @@ impl Upload {
         self.busy.contains_key(&id)
             || self.call.as_ref().and_then(Call::in_flight) == Some(id)
             || self.probe.as_ref().and_then(|(probe, _)| probe.in_flight()) == Some(id)
-            || matches!(self.phase, Phase::Intending(own) | Phase::CheckingSource(own) | Phase::RecordingCommit(own)
-                if own == id)
+            || matches!(
+                self.phase,
+                Phase::Intending(own)
+                    | Phase::RecordingCreate(own)
+                    | Phase::CheckingSource(own)
+                    | Phase::RecordingCommit(own)
+                if own == id
+            )
     }
 
     /// The outcome of one of this upload's commands.
@@ -472,15 +548,10 @@ impl Upload {
         }
         if self.phase == Phase::Intending(id) {
             self.create();
+        } else if self.phase == Phase::RecordingCreate(id) {
+            self.begin_transfer(ctx);
         } else if self.phase == Phase::RecordingCommit(id) {
             self.commit();
-        }
-    }
-
-    /// Without a journal the upload could not be resumed: stop while it still can.
-    pub(super) fn journal_failed(&mut self, error: Error, ctx: &mut Context<'_>) {
-        if self.phase != Phase::Ended {
-            self.fail(error.during("writing the upload journal"), ctx);
         }
     }
 
@@ -524,6 +595,11 @@ impl Upload {
                 self.on_looked(oci::object_facts(reply), ctx);
                 Ok(())
             }
+            Phase::Confirming => {
+                // The upload is still there: the object that looks like ours is another's.
+                self.commit();
+                Ok(())
+            }
             Phase::Aborting => {
                 self.aborted(Ok(()), ctx);
                 Ok(())
@@ -533,69 +609,6 @@ impl Upload {
         if let Err(error) = result {
             self.fail(error, ctx);
         }
-    }
-
-    /// The answer of a request that was under way when the upload was stopped. What it did must not be lost.
-    fn on_late_answer(&mut self, call: &Call, answer: Answer, ctx: &mut Context<'_>) {
-        match (call.operation, answer) {
-            (Operation::Create, Answer::Done(reply)) => {
-                if let Ok(entry) = oci::parse_created(&reply) {
-                    let record = Record::Created { upload_id: entry.upload_id.clone() };
-                    ctx.command(Command::Record { id: None, upload: self.id, record });
-                    self.upload_id = Some(entry.upload_id);
-                }
-            }
-            (Operation::Commit, Answer::Done(reply)) => {
-                self.ending = None;
-                self.on_committed(answered_facts(&reply), ctx);
-            }
-            _ => {}
-        }
-    }
-
-    /// Stops: nothing more is read or sent, then the upload is kept or aborted.
-    fn fail(&mut self, error: Error, ctx: &mut Context<'_>) {
-        let on_failure = self.spec.options.on_failure;
-        self.stop(Ending { error, on_failure }, ctx);
-    }
-
-    fn stop(&mut self, ending: Ending, ctx: &mut Context<'_>) {
-        match self.phase {
-            Phase::Ended => return,
-            Phase::Aborting => {
-                // Aborting itself failed, for example because the session has ended.
-                self.aborted(Err(ending.error), ctx);
-                return;
-            }
-            _ => {}
-        }
-        if self.ending.is_none() {
-            self.ending = Some(ending);
-        }
-        self.phase = Phase::Draining;
-        let call = self.call.as_ref().and_then(Call::in_flight);
-        let probe = self.probe.as_ref().and_then(|(probe, _)| probe.in_flight());
-        if call.is_none() {
-            self.call = None;
-        }
-        if probe.is_none() {
-            self.probe = None;
-        }
-        // A create or commit under way is waited for: its effect must be known.
-        let acts = self.call.as_ref().is_some_and(|call| matches!(call.operation, Operation::Create | Operation::Commit));
-        for id in self.parts.in_flight().into_iter().chain(call.filter(|_| !acts)).chain(probe) {
-            ctx.command(Command::Cancel { id });
-        }
-        self.drained(ctx);
-    }
-
-    /// The caller cancels.
-    pub(super) fn cancel(&mut self, on_failure: OnFailure, ctx: &mut Context<'_>) {
-        let error = Error::new(ErrorKind::Cancelled, format!("the upload of \"{}\" was cancelled", self.name()));
-        if let Some(ending) = &mut self.ending {
-            ending.on_failure = on_failure;
-        }
-        self.stop(Ending { error, on_failure }, ctx);
     }
 
     fn name(&self) -> &str {

@@ -24,7 +24,9 @@ impl Plan {
     /// Errors: `InvalidInput` when the object or a part would exceed the service's limits.
     pub fn new(size: u64, wanted: u64) -> Result<Plan, Error> {
         if size > MAX_OBJECT {
-            return Err(invalid(format!("the source has {size} bytes; the service takes objects up to 10 TiB")));
+            return Err(invalid(format!(
+                "the source has {size} bytes; the service takes objects up to 10 TiB"
+            )));
         }
         check_part_size(wanted)?;
         let part_size = if size.div_ceil(wanted) > u64::from(MAX_PARTS) {
@@ -46,10 +48,15 @@ impl Plan {
 /// Refuses part sizes the service cannot take.
 pub fn check_part_size(bytes: u64) -> Result<(), Error> {
     if bytes == 0 {
-        return Err(invalid("the part size is 0; it must be at least 1 byte (the CLI takes whole MiB)".into()));
+        return Err(invalid(
+            "the part size is 0; it must be at least 1 byte (the CLI takes whole MiB)".into(),
+        ));
     }
     if bytes > MAX_PART {
-        return Err(invalid(format!("the part size of {} MiB is over the service's limit of 50 GiB", bytes / MIB)));
+        return Err(invalid(format!(
+            "the part size of {} MiB is over the service's limit of 50 GiB",
+            bytes / MIB
+        )));
     }
     Ok(())
 }
@@ -69,7 +76,9 @@ mod tests {
 
     #[test]
     fn covers_every_byte_once() {
-        for (size, wanted) in [(0, 10), (1, 10), (10, 10), (11, 10), (180_000_000_000, 128 << 20), (MAX_OBJECT, MIB)] {
+        for (size, wanted) in
+            [(0, 10), (1, 10), (10, 10), (11, 10), (180_000_000_000, 128 << 20), (MAX_OBJECT, MIB)]
+        {
             let plan = Plan::new(size, wanted).unwrap();
             assert!(plan.parts <= MAX_PARTS);
             let mut end = 0;

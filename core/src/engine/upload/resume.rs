@@ -24,7 +24,8 @@ impl Upload {
     /// Refuses to go on with another source than the one the upload began with.
     pub(super) fn check_same_source(&self, journal: &JournalState) -> Result<(), Error> {
         let (then, now) = (&journal.source, &self.spec.source);
-        if then.size == now.size && then.modified_ns == now.modified_ns && journal.target == self.spec.target {
+        if then.size == now.size && then.modified_ns == now.modified_ns && journal.target == self.spec.target
+        {
             return Ok(());
         }
         let message = format!(
@@ -61,7 +62,10 @@ impl Upload {
             return Ok(());
         }
         if adopted && !self.listed.is_empty() {
-            ctx.remark(self.id, "an upload of this name holds parts that are not ours; a new one is begun".into());
+            ctx.remark(
+                self.id,
+                "an upload of this name holds parts that are not ours; a new one is begun".into(),
+            );
             self.intend(ctx);
             return Ok(());
         }
@@ -71,11 +75,12 @@ impl Upload {
             self.created(upload_id, ctx);
             return Ok(());
         }
-        self.reconcile(ctx)
+        self.reconcile(ctx);
+        Ok(())
     }
 
     /// Marks every listed part that fits the plan for comparison with the local bytes.
-    fn reconcile(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
+    fn reconcile(&mut self, ctx: &mut Context<'_>) {
         self.lay_out();
         let journal = self.journal.take();
         let mut found = 0;
@@ -85,7 +90,7 @@ impl Upload {
                     "the service holds part {} of this upload, which the plan does not have; `--restart` begins anew",
                     entry.number
                 );
-                return Err(Error::new(ErrorKind::State, message));
+                return self.fail_for_good(Error::new(ErrorKind::State, message), ctx);
             };
             // Without an MD5 nothing can be compared, and a part of another size is not ours: send it again.
             if part.len != entry.size || entry.md5.is_none() {
@@ -101,7 +106,6 @@ impl Upload {
         }
         self.phase = Phase::Transferring;
         self.tell_started(found, ctx);
-        Ok(())
     }
 
     /// Reads a stored part's local bytes.
@@ -132,11 +136,14 @@ impl Upload {
                 "\"{name}\" has changed since part {number} was sent, though its size and time have not; `--restart` \
                  drops the old upload and begins anew"
             );
-            return self.fail(Error::new(ErrorKind::SourceChanged, message), ctx);
+            return self.fail_for_good(Error::new(ErrorKind::SourceChanged, message), ctx);
         }
         if digests.md5.is_none() || digests.md5 != part.told_md5 {
             part.etag = None;
-            ctx.remark(self.id, format!("part {number} is stored with other bytes than ours; it is sent again"));
+            ctx.remark(
+                self.id,
+                format!("part {number} is stored with other bytes than ours; it is sent again"),
+            );
             return;
         }
         part.digests = digests.clone();
@@ -145,7 +152,11 @@ impl Upload {
         let was_known = part.journal.is_some();
         self.parts.set(number, PartState::Done);
         if !was_known {
-            ctx.command(Command::Record { id: None, upload: self.id, record: Record::Part { number, etag, digests } });
+            ctx.command(Command::Record {
+                id: None,
+                upload: self.id,
+                record: Record::Part { number, etag, digests },
+            });
         }
         ctx.notice(Notice::PartStored { upload: self.id, part: number, size, reused: true });
     }
@@ -161,8 +172,18 @@ impl Upload {
         self.set_call(Phase::Adopting, Operation::ListUploads, request);
     }
 
-    pub(super) fn on_uploads_listed(&mut self, page: Page<UploadEntry>, ctx: &mut Context<'_>) -> Result<(), Error> {
-        let earliest = self.intent_at.offset(-CLOCK_SLACK_MS);
+    pub(super) fn on_uploads_listed(
+        &mut self,
+        page: Page<UploadEntry>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), Error> {
+        // The answer has just told the service's time. A clock stepped since the intent shows in one of the two.
+        let by_date = self.intent_at.offset(ctx.skew.ms());
+        let by_age = self.intended.map_or(by_date, |intended| {
+            let age = i64::try_from((ctx.now.mono - intended).as_millis()).unwrap_or(i64::MAX);
+            ctx.server_time().offset(-age)
+        });
+        let earliest = by_date.min(by_age).offset(-CLOCK_SLACK_MS);
         let name = self.spec.target.object.clone();
         let ours = |entry: &UploadEntry| {
             entry.object == name && entry.created_at.is_none_or(|created| created >= earliest)
@@ -206,11 +227,15 @@ impl Upload {
         if let Some(expected) = committed {
             // It vanished after a commit was about to be sent: most likely it was committed.
             self.expected = Some(expected);
+            self.gone = true;
             self.look_at_object();
             return;
         }
         let code = facts.code.as_deref().unwrap_or("no code");
-        ctx.remark(self.id, format!("the earlier upload is gone at the service ({code}); a new one is begun"));
+        ctx.remark(
+            self.id,
+            format!("the earlier upload is gone at the service ({code}); a new one is begun"),
+        );
         self.intend(ctx);
     }
 }

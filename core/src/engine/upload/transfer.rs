@@ -22,7 +22,9 @@ impl Upload {
         self.parts.wake(ctx.now.mono);
         self.pump_probe(ctx);
         if !self.paused {
-            while matches!(self.phase, Phase::Opening | Phase::Transferring) && self.parts.permits() < self.permitted() {
+            while matches!(self.phase, Phase::Opening | Phase::Transferring)
+                && self.parts.permits() < self.permitted()
+            {
                 if !self.start_next(ctx) {
                     break;
                 }
@@ -105,7 +107,11 @@ impl Upload {
             self.parts.set(number, PartState::Waiting);
         }
         if self.phase == Phase::Opening {
-            if self.stream.is_some_and(|stream| stream.ended) { self.start_single(ctx) } else { self.intend(ctx) }
+            if self.stream.is_some_and(|stream| stream.ended) {
+                self.start_single(ctx)
+            } else {
+                self.intend(ctx)
+            }
         }
     }
 
@@ -168,7 +174,8 @@ impl Upload {
             _ if self.phase == Phase::Draining => {}
             Verdict::Refused(_) => self.hold(number, generation, ctx),
             Verdict::UploadGone(facts) => {
-                let message = format!("the upload of \"{}\" does not exist any more at the service", self.name());
+                let message =
+                    format!("the upload of \"{}\" does not exist any more at the service", self.name());
                 self.fail(Error::new(ErrorKind::NotFound, message).with_http(facts), ctx);
             }
             Verdict::Again(after, mut facts) => {
@@ -203,7 +210,9 @@ impl Upload {
             TransportKind::BrokenWhileSending => self.parts.set(number, PartState::Probing(generation)),
             // A put that may have been carried out: look before putting again.
             _ if self.single && failure.is_ambiguous() && sent.is_some() => {
-                self.parts.of(number).digests = sent.unwrap_or_default();
+                if self.stream.is_none() {
+                    self.parts.of(number).digests = sent.unwrap_or_default();
+                }
                 self.retries += 1;
                 self.look_at_object();
             }
@@ -257,8 +266,11 @@ impl Upload {
         };
         let (digests, etag) = match (checked, &facts.etag) {
             (Ok(digests), Some(etag)) => (digests, etag.clone()),
+            // A whole object needs no etag to be named by later.
+            (Ok(digests), None) if self.single => (digests, String::new()),
             (Ok(_), None) => {
-                let error = Error::new(ErrorKind::Protocol, format!("part {number} was stored without an etag"));
+                let error =
+                    Error::new(ErrorKind::Protocol, format!("part {number} was stored without an etag"));
                 return self.refuse_part(number, error, ctx);
             }
             (Err(error), etag) => {
@@ -276,12 +288,7 @@ impl Upload {
         part.told_md5 = facts.content_md5.as_deref().and_then(parse_md5);
         part.digests = digests;
         part.etag = Some(etag.clone());
-        self.parts.set(number, PartState::Done);
-        ctx.notice(Notice::PartStored { upload: self.id, part: number, size: len, reused: false });
-        if self.stream.is_some() {
-            let offset = self.parts.of(number).offset;
-            ctx.command(Command::Release { upload: self.id, offset });
-        }
+        self.on_part_stored(number, ctx);
         if self.single {
             self.put_stored(facts.clone(), ctx);
             return;
@@ -293,6 +300,16 @@ impl Upload {
         }
         self.forecast.stored(ctx.now.mono);
         self.tell_forecast(ctx);
+    }
+
+    /// A part is stored and its checksums agree.
+    pub(super) fn on_part_stored(&mut self, number: u32, ctx: &mut Context<'_>) {
+        let (offset, size) = (self.parts.of(number).offset, self.parts.of(number).len);
+        self.parts.set(number, PartState::Done);
+        ctx.notice(Notice::PartStored { upload: self.id, part: number, size, reused: false });
+        if self.stream.is_some() {
+            ctx.command(Command::Release { upload: self.id, offset });
+        }
     }
 
     fn refuse_part(&mut self, number: u32, error: Error, ctx: &mut Context<'_>) {
@@ -308,9 +325,21 @@ impl Upload {
         }
         let pairs = [
             ("MD5", ours.md5.is_some(), facts.content_md5.as_deref().map(|told| parse_md5(told) == ours.md5)),
-            ("CRC32C", ours.crc32c.is_some(), facts.crc32c.as_deref().map(|told| parse_crc32c(told) == ours.crc32c)),
-            ("SHA-256", ours.sha256.is_some(), facts.sha256.as_deref().map(|told| parse_sha256(told) == ours.sha256)),
-            ("SHA-384", ours.sha384.is_some(), facts.sha384.as_deref().map(|told| parse_sha384(told) == ours.sha384)),
+            (
+                "CRC32C",
+                ours.crc32c.is_some(),
+                facts.crc32c.as_deref().map(|told| parse_crc32c(told) == ours.crc32c),
+            ),
+            (
+                "SHA-256",
+                ours.sha256.is_some(),
+                facts.sha256.as_deref().map(|told| parse_sha256(told) == ours.sha256),
+            ),
+            (
+                "SHA-384",
+                ours.sha384.is_some(),
+                facts.sha384.as_deref().map(|told| parse_sha384(told) == ours.sha384),
+            ),
         ];
         let mut compared = 0;
         for (name, have, agrees) in pairs {
@@ -324,7 +353,8 @@ impl Upload {
             }
         }
         if compared == 0 {
-            let message = "the service reports no checksum to compare with; `--integrity off` goes on without";
+            let message =
+                "the service reports no checksum to compare with; `--integrity off` goes on without";
             return Err(Error::new(ErrorKind::Integrity, message));
         }
         Ok(())
@@ -340,7 +370,7 @@ impl Upload {
             // One attempt: if this one breaks as well, it was the network.
             self.probe = Some((Call::new(operation, request, 1), Generation(0)));
         }
-        if !self.probe.as_ref().is_some_and(|(probe, _)| probe.is_ready(ctx.now)) {
+        if !self.probe.as_mut().is_some_and(|(probe, _)| probe.is_ready(ctx.now)) {
             return;
         }
         let Some(lease) = self.lease(ctx) else { return };

@@ -59,7 +59,10 @@ pub struct TransportFailure {
 impl TransportFailure {
     /// Whether the service may have carried the request out.
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self.kind, TransportKind::BrokenAfterSending | TransportKind::Stalled | TransportKind::Protocol)
+        matches!(
+            self.kind,
+            TransportKind::BrokenAfterSending | TransportKind::Stalled | TransportKind::Protocol
+        )
     }
 }
 
