@@ -87,9 +87,14 @@ impl Ask {
         let rest = path.strip_prefix("/n/ns/b/b/").unwrap_or_else(|| panic!("strange path {path}"));
         let (room, object) = rest.split_once('/').unwrap_or((rest, ""));
         let field = |name: &str| {
-            query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+            query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value)
         };
-        let upload = || field("uploadId").unwrap_or_else(|| panic!("no upload id in {}", request.target)).to_owned();
+        let upload =
+            || field("uploadId").unwrap_or_else(|| panic!("no upload id in {}", request.target)).to_owned();
         let page = || field("page").map(str::to_owned);
         let limit = || field("limit").map_or(1000, |text| text.parse().expect("a limit is a number"));
         let object = || object.to_owned();

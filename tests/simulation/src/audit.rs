@@ -70,7 +70,7 @@ impl Audit {
 
     /// Somebody will read this text.
     pub fn text(text: &str) -> Result<(), String> {
-        if text.contains(MARKER) || text.contains("eyJ") {
+        if text.contains(MARKER) || text.contains("eyJhbGci") {
             return Err(format!("a secret is shown: {text}"));
         }
         Ok(())

@@ -133,7 +133,11 @@ impl World {
         let job = &mut self.jobs[number];
         job.permits.insert(id);
         if job.permits.len() > job.options.parallel as usize {
-            self.fail(&format!("{} permits of {}", self.jobs[number].permits.len(), self.jobs[number].options.parallel));
+            self.fail(&format!(
+                "{} permits of {}",
+                self.jobs[number].permits.len(),
+                self.jobs[number].options.parallel
+            ));
         }
         number
     }
@@ -166,7 +170,11 @@ impl World {
         self.figures.exchanges += 1;
         let fault = self.befalls(AskKind::Refresh, None, None);
         let date = self.clock.now().wall.offset(skew_ms);
-        let extra = if let Some(Fault::Slow(seconds)) = fault { Duration::from_secs(seconds) } else { Duration::ZERO };
+        let extra = if let Some(Fault::Slow(seconds)) = fault {
+            Duration::from_secs(seconds)
+        } else {
+            Duration::ZERO
+        };
         self.plan(self.pace.round_trip / 2 + extra, Item::Work(life, Work::Ask { id, token, date, fault }));
     }
 
@@ -223,7 +231,8 @@ impl World {
             Work::Hash { id, job, offset, len, wanted } => {
                 self.jobs[job].permits.remove(&id);
                 let result = self.jobs[job].content().read(offset, len).map(|chunk| chunk.digests(wanted));
-                let result = result.ok_or_else(|| Error::new(ErrorKind::Source, "the source is shorter than it was"));
+                let result =
+                    result.ok_or_else(|| Error::new(ErrorKind::Source, "the source is shorter than it was"));
                 self.deliver(life, Event::Hashed { id, result });
             }
             Work::Fill { id, job, offset, len, wanted } => self.fill(life, id, (job, offset, len), wanted),
@@ -258,7 +267,14 @@ impl World {
     }
 
     /// The refresh reaches the auth service.
-    fn ask(&mut self, life: Life, id: CommandId, token: Option<String>, date: UnixMillis, fault: Option<Fault>) {
+    fn ask(
+        &mut self,
+        life: Life,
+        id: CommandId,
+        token: Option<String>,
+        date: UnixMillis,
+        fault: Option<Fault>,
+    ) {
         let now = self.clock.server();
         let half = self.pace.round_trip / 2;
         let broken = |kind, what: &str| Err(TransportFailure { kind, error: network(what) });
@@ -290,7 +306,7 @@ impl World {
             Some(Fault::Refused) => (half, Ok(reply::failure(401, "NotAuthenticated", now))),
             _ => (half, Ok(act(self))),
         };
-        let sticky = matches!(&outcome, Ok(reply) if reply.status == 401) && date.0.abs_diff(now.0) < 300_000;
+        let sticky = matches!(&outcome, Ok(reply) if reply.status == 401) && date.0.abs_diff(now.0) < 29_000;
         if honest {
             self.plan(wait, Item::Work(life, Work::Asked { id, token, outcome, sticky }));
         }
@@ -309,11 +325,14 @@ impl World {
         if let Some(token) = token.filter(|_| sticky) {
             self.audit.refused.insert((life, token));
         }
-        let result = auth::parse_refresh(outcome)
-            .and_then(|next| {
-                session_grant(next.expose(), signing_key())
-                    .map_err(|error| panic!("the service gave a token that cannot be read: {error}"))
-            });
+        if let Some(date) = outcome.as_ref().ok().and_then(Reply::date) {
+            let session = self.processes[life.process].session;
+            self.deliver(life, Event::Dated { session, date });
+        }
+        let result = auth::parse_refresh(outcome).and_then(|next| {
+            session_grant(next.expose(), signing_key())
+                .map_err(|error| panic!("the service gave a token that cannot be read: {error}"))
+        });
         self.deliver(life, Event::Exchanged { id, result });
     }
 

@@ -77,7 +77,8 @@ impl Issuer {
     fn issue(&mut self, chain: usize, now: UnixMillis, end: UnixMillis) -> String {
         // Claims are whole seconds.
         let horizon = self.chains[chain];
-        let expires = UnixMillis::from_secs(horizon.map_or(end, |horizon| end.min(horizon)).0.div_euclid(1000));
+        let expires =
+            UnixMillis::from_secs(horizon.map_or(end, |horizon| end.min(horizon)).0.div_euclid(1000));
         let number = self.tokens.len();
         let told = horizon.filter(|_| self.tells_horizon).map_or(String::new(), |horizon| {
             format!(",\"sess_exp\":\"{}\"", horizon.to_http_date().replace("GMT", "UTC"))
@@ -121,7 +122,9 @@ impl Issuer {
     /// Whether the storage service takes a request signed with this token and dated `date`.
     pub fn admits(&mut self, text: &str, date: UnixMillis, now: UnixMillis) -> bool {
         in_tolerance(date, now)
-            && self.token(text).is_some_and(|token| !token.revoked && !token.refused_by_storage && now < token.expires)
+            && self
+                .token(text)
+                .is_some_and(|token| !token.revoked && !token.refused_by_storage && now < token.expires)
     }
 
     /// `POST /v1/authentication/refresh`, signed with the very token.

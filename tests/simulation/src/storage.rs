@@ -220,20 +220,26 @@ impl Storage {
         }
         let parts: Vec<&Part> = pending.parts.values().collect();
         let count = parts.len();
-        let mut facts = vec![("opc-multipart-md5", multipart_md5(parts.iter().filter_map(|part| part.digests.md5)))];
+        let mut facts =
+            vec![("opc-multipart-md5", multipart_md5(parts.iter().filter_map(|part| part.digests.md5)))];
         match pending.algorithm.filter(|_| self.speaks_checksums) {
             Some(ChecksumAlgorithm::Crc32c) => {
-                let all: Vec<_> = parts.iter().filter_map(|part| Some((part.digests.crc32c?, part.chunk.len))).collect();
+                let all: Vec<_> =
+                    parts.iter().filter_map(|part| Some((part.digests.crc32c?, part.chunk.len))).collect();
                 let whole = all.iter().fold(0, |whole, (crc, len)| combine_crc32c(whole, *crc, *len));
                 facts.extend((all.len() == count).then(|| ("opc-content-crc32c", crc32c_base64(whole))));
             }
             Some(ChecksumAlgorithm::Sha256) => {
                 let all: Vec<_> = parts.iter().filter_map(|part| part.digests.sha256).collect();
-                facts.extend((all.len() == count).then(|| ("opc-multipart-sha256", multipart_sha256(all.into_iter()))));
+                facts.extend(
+                    (all.len() == count).then(|| ("opc-multipart-sha256", multipart_sha256(all.into_iter()))),
+                );
             }
             Some(ChecksumAlgorithm::Sha384) => {
                 let all: Vec<_> = parts.iter().filter_map(|part| part.digests.sha384).collect();
-                facts.extend((all.len() == count).then(|| ("opc-multipart-sha384", multipart_sha384(all.into_iter()))));
+                facts.extend(
+                    (all.len() == count).then(|| ("opc-multipart-sha384", multipart_sha384(all.into_iter()))),
+                );
             }
             None => {}
         }
@@ -272,7 +278,8 @@ impl Storage {
         push_sums(&mut answer, &facts);
         reply::push(&mut answer, "content-length", "0".to_owned());
         *self.stores.entry((object.to_owned(), 1)).or_default() += 1;
-        self.objects.insert(object.to_owned(), Object { chunks: vec![chunk], etag, sums: facts, multipart: false });
+        self.objects
+            .insert(object.to_owned(), Object { chunks: vec![chunk], etag, sums: facts, multipart: false });
         answer
     }
 
@@ -334,5 +341,7 @@ fn disagrees(request: &Request, digests: &Digests) -> bool {
         ("opc-content-sha256", digests.sha256_base64()),
         ("opc-content-sha384", digests.sha384_base64()),
     ];
-    pairs.into_iter().any(|(name, ours)| header(request, name).zip(ours).is_some_and(|(told, ours)| told != ours))
+    pairs
+        .into_iter()
+        .any(|(name, ours)| header(request, name).zip(ours).is_some_and(|(told, ours)| told != ours))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use outlast_core::engine::Engine;
 use outlast_core::engine::command::{CommandId, Event, Notice, SessionId, UploadId};
 use outlast_core::engine::random::Random;
-use outlast_core::engine::session::SessionProfile;
+use outlast_core::engine::session::{SessionProfile, SessionState};
 use outlast_core::engine::sign::SigningKey;
 use outlast_core::engine::upload::spec::OnFailure;
 use outlast_core::{Error, ErrorKind};
@@ -129,6 +129,8 @@ pub struct World {
     pub notices: Vec<(Duration, Notice)>,
     /// Keep notices.
     pub keep_notices: bool,
+    /// Nothing goes wrong any more.
+    pub calm: bool,
     /// Print what happens.
     pub trace: bool,
     /// When to give up.
@@ -157,15 +159,12 @@ impl World {
             weather: Weather::default(),
             script: None,
             person: Person::default(),
-            pace: Pace {
-                round_trip: Duration::from_millis(40),
-                disk: Duration::from_micros(200),
-                ticks: 0,
-            },
+            pace: Pace { round_trip: Duration::from_millis(40), disk: Duration::from_micros(200), ticks: 0 },
             audit: Audit::default(),
             figures: Figures::default(),
             notices: Vec::new(),
             keep_notices: false,
+            calm: false,
             trace: false,
             longest: Duration::from_hours(24 * 60),
             most_commands: 1_000_000,
@@ -325,6 +324,16 @@ impl World {
         }
     }
 
+    /// Whether a process's session can never be used again.
+    pub fn is_dead(&self, number: usize) -> bool {
+        let process = &self.processes[number];
+        let status = process
+            .engine
+            .as_ref()
+            .and_then(|engine| engine.session_status(process.session, self.clock.now()));
+        status.is_some_and(|status| status.state == SessionState::Dead)
+    }
+
     /// Ends a process as `kill -9` does.
     pub fn kill(&mut self, number: usize) {
         let life = self.processes[number].life;
@@ -353,9 +362,12 @@ impl World {
 
     /// The caller pauses or resumes a job.
     pub fn pause(&mut self, job: usize, paused: bool) {
-        self.on_job(job, |engine, upload, now| {
-            if paused { engine.pause(upload, now) } else { engine.resume(upload, now) }
-        });
+        self.on_job(
+            job,
+            |engine, upload, now| {
+                if paused { engine.pause(upload, now) } else { engine.resume(upload, now) }
+            },
+        );
     }
 
     /// The caller cancels a job.
@@ -365,7 +377,11 @@ impl World {
         self.on_job(job, |engine, upload, now| engine.cancel(upload, on_failure, now));
     }
 
-    fn on_job(&mut self, job: usize, act: impl FnOnce(&mut Engine, UploadId, outlast_core::engine::time::Now)) {
+    fn on_job(
+        &mut self,
+        job: usize,
+        act: impl FnOnce(&mut Engine, UploadId, outlast_core::engine::time::Now),
+    ) {
         let now = self.clock.now();
         let Stage::Running(upload) = self.jobs[job].stage else { return };
         if let Some(engine) = &mut self.processes[self.jobs[job].process].engine {
@@ -562,7 +578,8 @@ impl World {
         if let Ok(outcome) = &result.0 {
             let job = &self.jobs[number];
             let object = self.storage.object(&job.object);
-            let sound = object.is_some_and(|object| job.versions.iter().any(|content| content.equals(&object.chunks)));
+            let sound = object
+                .is_some_and(|object| job.versions.iter().any(|content| content.equals(&object.chunks)));
             if !sound {
                 self.fail("success is told of an object that is not the source");
             }
@@ -607,7 +624,8 @@ pub fn signing_key() -> Arc<SigningKey> {
     static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
     let key = KEY.get_or_init(|| {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../vectors/oci-signing-vectors.json")).expect("vectors are JSON");
+            serde_json::from_str(include_str!("../../vectors/oci-signing-vectors.json"))
+                .expect("vectors are JSON");
         let pem = vectors["test_key"]["private_key_pkcs8_pem"].as_str().expect("a test key");
         Arc::new(SigningKey::from_pem(pem.as_bytes(), None).expect("the test key can be read"))
     });
@@ -618,4 +636,3 @@ pub fn signing_key() -> Arc<SigningKey> {
 pub(crate) fn network(what: &str) -> Error {
     Error::new(ErrorKind::Network, what)
 }
-

@@ -22,7 +22,10 @@ fn field_report(windows: Windows) -> World {
     assert!(world.storage.stores.values().all(|times| *times == 1));
     assert_eq!(world.jobs[job].sends, 1463);
     // Nothing failed, on either side (that no two refreshes overlap is checked at each one).
-    assert_eq!(count(&world, |notice| matches!(notice, Notice::Retrying { .. } | Notice::PartHeld { .. })), 0);
+    assert_eq!(
+        count(&world, |notice| matches!(notice, Notice::Retrying { .. } | Notice::PartHeld { .. })),
+        0
+    );
     assert_eq!(world.issuer.refusals, 0);
     assert_eq!(world.issuer.refreshes, world.figures.exchanges);
     world
@@ -38,7 +41,11 @@ fn one_refresh_per_token_life_when_the_lead_is_short() {
         lives, lives, world.issuer.refreshes, world.figures.requests
     );
     assert!((24.0..=26.0).contains(&lives), "{lives}");
-    assert!((lives - 1.0..=lives + 1.0).contains(&(world.issuer.refreshes as f64)), "{}", world.issuer.refreshes);
+    assert!(
+        (lives - 1.0..=lives + 1.0).contains(&(world.issuer.refreshes as f64)),
+        "{}",
+        world.issuer.refreshes
+    );
 }
 
 #[test]

@@ -12,7 +12,9 @@ use outlast_simulation::schedule;
 const RUNS: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
 #[test]
@@ -33,11 +35,16 @@ fn whatever_happens_it_ends_with_the_right_object_or_a_clear_error() {
                 events += figures.events;
                 commands += figures.commands;
                 endings += figures.endings;
+                if std::env::var_os("OUTLAST_SIM_LOADS").is_some() {
+                    println!("SEED {seed} {} {}", figures.events, figures.commands);
+                }
                 successes += figures.successes;
             }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+                let text = text
+                    .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+                    .unwrap_or_default();
                 let kind = text.split("s: ").nth(1).unwrap_or(&text).split(';').next().unwrap_or_default();
                 let kind: String = kind.chars().filter(|c| !c.is_ascii_digit()).take(120).collect();
                 let (times, seeds) = failures.entry(kind).or_default();
