@@ -13,6 +13,9 @@ use crate::engine::time::Now;
 /// How long after a look that found nothing new the source is read again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Least time between attempts: identity providers have loop guards.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What is being done about the next credential.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -122,9 +125,9 @@ impl Session {
         });
     }
 
-    /// The credential to ask with for the next one, if asking makes sense: the current one while it can be extended; once
-    /// it cannot be used, one that the source holds and that has not been tried, even if it seems to have ended (our clock
-    /// may be wrong). `Some(None)`: the source mints from something else.
+    /// The credential to ask with for the next one, if asking makes sense. What the source holds goes before what we
+    /// hold: it is what everybody shares, and the newer chain. Once ours cannot be used it is tried even if it seems to
+    /// have ended (our clock may be wrong). `Some(None)`: the source mints from something else.
     fn to_exchange(&self, found: &Result<Option<Arc<Grant>>, Error>, now: Now) -> Option<Option<Arc<Grant>>> {
         if !self.profile.can_exchange {
             return None;
@@ -133,7 +136,9 @@ impl Session {
         let untried = |grant: &&Arc<Grant>| !self.was_refused(grant) && !self.was_asked(Some(grant));
         match (found, current) {
             (Ok(Some(found)), _)
-                if !self.is_usable(now) && untried(&found) && current.is_none_or(|own| !same(own, found)) =>
+                if untried(&found)
+                    && current.is_none_or(|own| !same(own, found))
+                    && (!self.is_usable(now) || self.is_alive(found, now)) =>
             {
                 Some(Some(Arc::clone(found)))
             }
@@ -225,10 +230,8 @@ impl Session {
                         self.failed(failure.error, failure.retry_after, now);
                     }
                     ExchangeClass::Refused if self.is_usable(now) => {
-                        self.remember_asked(held);
-                        // The service will not extend what we hold: its end is the chain's end.
-                        self.learn_horizon();
                         self.last_error = Some(failure.error);
+                        self.not_extended(held, now);
                         self.tell_expiring(now);
                     }
                     ExchangeClass::Refused => {
@@ -259,13 +262,12 @@ impl Session {
         let issued = held.as_ref().and_then(|held| held.issued_at);
         let telling = issued.is_none_or(|issued| self.server_time(now).since(issued) > LEAST_TELLING_AGE);
         if !moved && telling {
-            self.learn_horizon();
+            self.not_extended(held, now);
             if let Some(horizon) = self.learned_horizon {
                 self.notices.push_back(Notice::HorizonLearned { session: self.id, horizon });
             }
         }
-        let alive = grant.expires_at.is_none_or(|end| end > self.server_time(now));
-        if (moved || !usable) && alive && !self.was_refused(&grant) {
+        if (moved || !usable) && self.is_alive(&grant, now) && !self.was_refused(&grant) {
             let id = self.command_id();
             self.step = Step::Storing(id, Arc::clone(&grant));
             self.commands.push_back(Command::Store { id, session: self.id, grant });
@@ -274,7 +276,7 @@ impl Session {
         self.unlock();
         if usable {
             self.failures = 0;
-            self.next_attempt = Some(now.mono + Duration::from_secs(1));
+            self.next_attempt = Some(now.mono + LEAST_PAUSE);
             self.tell_expiring(now);
         } else {
             let error = self.ended(end.filter(|end| *end <= self.server_time(now)));
@@ -318,7 +320,7 @@ impl Session {
 
     /// Whether switching to `grant` gains anything.
     fn is_better(&self, grant: &Grant, now: Now) -> bool {
-        if grant.expires_at.is_some_and(|end| end <= self.server_time(now)) || self.was_refused(grant) {
+        if !self.is_alive(grant, now) || self.was_refused(grant) {
             return false;
         }
         match &self.current {
@@ -326,7 +328,8 @@ impl Session {
             Some(current) if current.grant.credential.same_as(&grant.credential) => false,
             Some(_) if !self.is_usable(now) => true,
             Some(current) => match (grant.expires_at, current.grant.expires_at) {
-                (Some(new), Some(old)) => new > old,
+                // Of two that end together the source's is the one that others share.
+                (Some(new), Some(old)) => new >= old,
                 (None, Some(_)) => true,
                 (_, None) => false,
             },
@@ -375,9 +378,20 @@ impl Session {
         }
     }
 
-    /// The end of what we hold is the end of the chain.
-    fn learn_horizon(&mut self) {
-        self.learned_horizon = self.current.as_ref().and_then(|current| current.grant.expires_at);
+    /// The service will not extend this credential. If it is the one we hold, its end is the end of the chain.
+    fn not_extended(&mut self, held: Option<Arc<Grant>>, now: Now) {
+        let current = self.current.as_ref().map(|current| &current.grant);
+        match (&held, current) {
+            (Some(held), Some(current)) if !same(held, current) => {
+                self.next_attempt = Some(now.mono + LEAST_PAUSE);
+            }
+            (_, current) => self.learned_horizon = current.and_then(|current| current.expires_at),
+        }
+        self.remember_asked(held);
+    }
+
+    fn is_alive(&self, grant: &Grant, now: Now) -> bool {
+        grant.expires_at.is_none_or(|end| end > self.server_time(now))
     }
 
     fn tell_expiring(&mut self, now: Now) {
@@ -396,9 +410,7 @@ impl Session {
     /// A renewal failed for a passing reason.
     fn failed(&mut self, error: Error, retry_after: Option<Duration>, now: Now) {
         self.failures += 1;
-        // At least a second between attempts: identity providers have loop guards.
-        let floor = Duration::from_secs(1);
-        let wait = self.profile.backoff.wait(self.failures, retry_after, &mut self.random).max(floor);
+        let wait = self.profile.backoff.wait(self.failures, retry_after, &mut self.random).max(LEAST_PAUSE);
         self.next_attempt = Some(now.mono + wait);
         if !self.is_usable(now) {
             self.without_since.get_or_insert(now.mono);

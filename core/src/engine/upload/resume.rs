@@ -19,6 +19,9 @@ const UPLOADS_PAGE: u32 = 100;
 const MAX_PAGES: usize = 1000;
 /// Clocks of client and service may differ by this much when uploads are compared by creation time.
 const CLOCK_SLACK_MS: i64 = 5 * 60 * 1000;
+/// The same for an earlier run's intent: its clock may have been set since. An upload of this name that is empty and
+/// not older than that is as good as ours.
+const EARLIER_SLACK_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Upload {
     /// Refuses to go on with another source than the one the upload began with.
@@ -177,13 +180,18 @@ impl Upload {
         page: Page<UploadEntry>,
         ctx: &mut Context<'_>,
     ) -> Result<(), Error> {
-        // The answer has just told the service's time. A clock stepped since the intent shows in one of the two.
-        let by_date = self.intent_at.offset(ctx.skew.ms());
-        let by_age = self.intended.map_or(by_date, |intended| {
-            let age = i64::try_from((ctx.now.mono - intended).as_millis()).unwrap_or(i64::MAX);
-            ctx.server_time().offset(-age)
-        });
-        let earliest = by_date.min(by_age).offset(-CLOCK_SLACK_MS);
+        // The answer has just told the service's time.
+        let earliest = match self.intended {
+            Some(intended) => {
+                let age = i64::try_from((ctx.now.mono - intended).as_millis()).unwrap_or(i64::MAX);
+                // A machine that has slept since is younger than the date says, one whose date was set may be older.
+                ctx.server_time()
+                    .offset(-age)
+                    .min(self.intent_at.offset(ctx.skew.ms()))
+                    .offset(-CLOCK_SLACK_MS)
+            }
+            None => self.intent_at.offset(ctx.skew.ms().min(0)).offset(-EARLIER_SLACK_MS),
+        };
         let name = self.spec.target.object.clone();
         let ours = |entry: &UploadEntry| {
             entry.object == name && entry.created_at.is_none_or(|created| created >= earliest)

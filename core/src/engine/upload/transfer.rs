@@ -213,7 +213,6 @@ impl Upload {
                 if self.stream.is_none() {
                     self.parts.of(number).digests = sent.unwrap_or_default();
                 }
-                self.retries += 1;
                 self.look_at_object();
             }
             _ => self.part_failed(number, error, None, ctx),
