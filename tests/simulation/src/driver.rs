@@ -168,6 +168,7 @@ impl World {
         let alone = self.audit.exchange(life, token.as_deref());
         self.must(alone);
         self.figures.exchanges += 1;
+        self.processes[life.process].exchanged.clone_from(&token);
         let fault = self.befalls(AskKind::Refresh, None, None);
         let date = self.clock.now().wall.offset(skew_ms);
         let extra = if let Some(Fault::Slow(seconds)) = fault {
@@ -223,7 +224,18 @@ impl World {
             }
             Work::Asked { id, token, outcome, sticky } => self.asked(life, id, token, &outcome, sticky),
             Work::Store { id, grant } => {
-                if let Credential::OciSession { token, .. } = &grant.credential {
+                // Somebody may have signed in meanwhile; a file that is being written is overwritten all the same.
+                let exchanged = self.processes[life.process].exchanged.take();
+                let now = self.clock.server();
+                let replaced = match &self.host.token {
+                    TokenFile::Whole(text) if Some(text) != exchanged.as_ref() => {
+                        self.issuer.token(text).is_some_and(|token| token.expires > now)
+                    }
+                    _ => false,
+                };
+                if let Credential::OciSession { token, .. } = &grant.credential
+                    && !replaced
+                {
                     self.host.token = TokenFile::Whole(token.expose().clone());
                 }
                 self.deliver(life, Event::Stored { id, result: Ok(()) });

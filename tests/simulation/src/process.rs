@@ -28,6 +28,8 @@ pub struct Process {
     pub engine: Option<Engine>,
     /// The session.
     pub session: SessionId,
+    /// The token of the last refresh.
+    pub exchanged: Option<String>,
     /// Commands taken out of engines, over all lives.
     pub commands: u64,
     /// It is killed before it carries out the command of this number.
@@ -43,6 +45,7 @@ impl Process {
             profile,
             engine: None,
             session: SessionId(0),
+            exchanged: None,
             commands: 0,
             kill_at: None,
         }
