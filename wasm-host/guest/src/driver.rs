@@ -1,0 +1,403 @@
+//! The engine with everything it has in flight: one session, its uploads, its requests.
+//!
+//! A component runs only while it is called, so time passes in rounds: carry out what the engine wants, look at the
+//! requests that the host says have moved, tell the engine, wait for the next one to move.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outlast_core::engine::command::{BodyRef, Command, CommandId, Event, ExchangeFailure, UploadId};
+use outlast_core::engine::config::Endpoint;
+use outlast_core::engine::credential::{Grant, Lease};
+use outlast_core::engine::session::{LeaseAnswer, SessionStatus};
+use outlast_core::engine::time::{Mono, Now};
+use outlast_core::engine::wire::{Request, Service, TransportFailure, TransportKind};
+use outlast_core::engine::{self, Engine, SessionId};
+use outlast_core::{Error, ErrorKind};
+
+use crate::bindings::exports::outlast::transfer::sessions::{Notice, SessionOptions, SessionSecret};
+use crate::bindings::wasi::clocks::monotonic_clock;
+use crate::bindings::wasi::io::poll::{Pollable, poll};
+use crate::bindings::wasi::random::random;
+use crate::clock;
+use crate::convert;
+use crate::source::Source;
+use crate::transfer::{Content, Look, Outcome, Transfer};
+#[cfg(feature = "uploads")]
+use crate::works::Works;
+
+/// Longest time for one exchange.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Files are written one after the other, each truncated first: what does not fit together may fit in a moment.
+const LOOKS: u32 = 6;
+/// Time between these looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A host that stays away longer than this between two steps has been asleep, and so have the requests.
+const ABSENCE: Duration = Duration::from_secs(1);
+
+/// One session and what belongs to it.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) session: SessionId,
+    pub(crate) storage: Endpoint,
+    #[cfg(feature = "uploads")]
+    pub(crate) works: Works,
+    auth: Endpoint,
+    source: Source,
+    in_flight: BTreeMap<CommandId, InFlight>,
+    loads: Vec<PendingLoad>,
+    notices: Vec<Notice>,
+    left_at: Mono,
+}
+
+/// A request and whose it is.
+struct InFlight {
+    transfer: Transfer,
+    purpose: Purpose,
+    /// To be looked at in this round.
+    hot: bool,
+    /// The limiter's next grant.
+    limited: Option<Mono>,
+}
+
+enum Purpose {
+    Send(Option<UploadId>),
+    Exchange(Arc<Grant>),
+}
+
+/// A credential that could not be read, and may be in a moment.
+struct PendingLoad {
+    id: CommandId,
+    looks: u32,
+    due: Mono,
+}
+
+impl Driver {
+    /// Errors: `InvalidInput` (endpoint, paths), `Config` (keys and tokens handed over).
+    pub(crate) fn open(options: SessionOptions) -> Result<Driver, Error> {
+        let storage = Endpoint::parse(&options.endpoint, false)?;
+        let auth = options.auth_endpoint.as_deref().map(|text| Endpoint::parse(text, false)).transpose()?;
+        let auth = auth.unwrap_or_else(|| storage.clone());
+        let source = Source::new(options.source)?;
+        let now = clock::now();
+        let mut engine = Engine::new(random::get_random_u64());
+        let profile = source.profile(Duration::from_millis(options.wait_for_login_ms.unwrap_or(0)));
+        let session = engine.add_session(profile, now);
+        Ok(Driver {
+            engine,
+            session,
+            storage,
+            #[cfg(feature = "uploads")]
+            works: Works::default(),
+            auth,
+            source,
+            in_flight: BTreeMap::new(),
+            loads: Vec::new(),
+            notices: Vec::new(),
+            left_at: now.mono,
+        })
+    }
+
+    /// Moves everything for about `budget`; returns early when there is something to tell.
+    pub(crate) fn step(&mut self, budget: Duration) -> Vec<Notice> {
+        let until = self.enter() + budget;
+        while self.notices.is_empty() && self.round(until, true) {}
+        self.left_at = clock::mono();
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The right to send one request.
+    ///
+    /// Errors: `Timeout` when the budget is spent, and why the session is unusable.
+    pub(crate) fn lease(&mut self, budget: Duration) -> Result<Lease, Error> {
+        let until = self.enter() + budget;
+        let answer = loop {
+            match self.engine.session_lease(self.session, clock::now()) {
+                LeaseAnswer::Ready(lease) => break Ok(lease),
+                LeaseAnswer::Failed(error) => break Err(error),
+                LeaseAnswer::Wait => {}
+            }
+            if !self.round(until, false) {
+                break Err(Error::new(ErrorKind::Timeout, "there is no usable credential yet"));
+            }
+        };
+        self.left_at = clock::mono();
+        answer
+    }
+
+    /// A look at the session.
+    pub(crate) fn status(&self) -> Option<SessionStatus> {
+        self.engine.session_status(self.session, clock::now())
+    }
+
+    /// Replaces a credential that was handed over.
+    pub(crate) fn supply(&mut self, secret: SessionSecret) -> Result<(), Error> {
+        self.source.supply(secret)?;
+        self.engine.handle(Event::SourceTouched { session: self.session }, clock::now());
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Mono {
+        let now = clock::mono();
+        let gap = now - self.left_at;
+        if gap > ABSENCE {
+            for work in self.in_flight.values_mut() {
+                work.transfer.excuse(gap);
+            }
+        }
+        now
+    }
+
+    /// One round, without a wait at its end if the caller is `eager` for notices and there is one. False when the time is
+    /// up or there is nothing to wait for.
+    fn round(&mut self, until: Mono, eager: bool) -> bool {
+        let now = clock::now();
+        if self.engine.poll_timeout().is_some_and(|due| due <= now.mono) {
+            self.engine.handle_timeout(now);
+        }
+        let mut busy = false;
+        while let Some(command) = self.engine.poll_command() {
+            self.carry_out(command, clock::now());
+            if clock::mono() >= until {
+                busy = true;
+                break;
+            }
+        }
+        self.load_again(now);
+        #[cfg(feature = "uploads")]
+        if let Some(event) = self.works.hash() {
+            self.engine.handle(event, clock::now());
+            busy = true;
+        } else {
+            busy |= self.works.is_hashing();
+        }
+        busy |= self.look(now);
+        self.collect();
+        let now = clock::mono();
+        let told = eager && !self.notices.is_empty();
+        now < until && (busy || told || self.wait(now, until))
+    }
+
+    fn carry_out(&mut self, command: Command, now: Now) {
+        let event = match command {
+            Command::Load { id, .. } => {
+                self.load(id, 1, now);
+                None
+            }
+            // Between processes there is nothing to lock with; refreshing twice costs a request and breaks nothing.
+            Command::Lock { id, .. } => Some(Event::Locked { id, result: Ok(()) }),
+            Command::Exchange { id, grant, skew_ms, .. } => self
+                .exchange(id, grant, skew_ms, now)
+                .err()
+                .map(|failure| Event::Exchanged { id, result: Err(failure) }),
+            Command::Store { id, grant, .. } => Some(Event::Stored { id, result: self.source.store(&grant) }),
+            Command::Send { id, upload, lease, skew_ms, request, body, .. } => {
+                let sent = self.send(id, upload, &lease, skew_ms, *request, body, now);
+                sent.err().map(|failure| Event::Replied { id, outcome: Err(failure), sent: None })
+            }
+            Command::Cancel { id } => self.cancel(id),
+            Command::Unlock { .. } | Command::CallDone { .. } => None,
+            #[cfg(feature = "uploads")]
+            other => self.works.carry_out(other),
+            #[cfg(not(feature = "uploads"))]
+            _ => None,
+        };
+        if let Some(event) = event {
+            self.engine.handle(event, now);
+        }
+    }
+
+    fn load(&mut self, id: CommandId, looks: u32, now: Now) {
+        let result = self.source.load();
+        if result.is_err() && looks < LOOKS && self.source.may_be_torn() {
+            self.loads.push(PendingLoad { id, looks: looks + 1, due: now.mono + LOOK_EVERY });
+        } else {
+            self.engine.handle(Event::Loaded { id, result }, now);
+        }
+    }
+
+    fn load_again(&mut self, now: Now) {
+        let (due, later) = std::mem::take(&mut self.loads).into_iter().partition(|load| load.due <= now.mono);
+        self.loads = later;
+        for load in due {
+            self.load(load.id, load.looks, now);
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        id: CommandId,
+        grant: Option<Arc<Grant>>,
+        skew_ms: i64,
+        now: Now,
+    ) -> Result<(), ExchangeFailure> {
+        let request = self.source.exchange(grant.as_deref())?;
+        let held = grant.expect("a source asks for nothing unless something is held");
+        let date = now.wall.offset(skew_ms);
+        let transfer = Transfer::start(&self.auth, request, &held.credential, date, Content::Json, now.mono);
+        match transfer {
+            Ok(transfer) => {
+                let transfer = transfer.until(now.mono + EXCHANGE_TIMEOUT);
+                self.in_flight.insert(id, InFlight::new(transfer, Purpose::Exchange(held)));
+                Ok(())
+            }
+            Err(failure) => match Source::exchanged(&held, &Err(failure)) {
+                Ok(_) => Ok(()),
+                Err(failure) => Err(failure),
+            },
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+    fn send(
+        &mut self,
+        id: CommandId,
+        upload: Option<UploadId>,
+        lease: &Lease,
+        skew_ms: i64,
+        request: Request,
+        body: BodyRef,
+        now: Now,
+    ) -> Result<(), TransportFailure> {
+        let content = match body {
+            BodyRef::Json => Content::Json,
+            BodyRef::Source { offset, len, wanted } => {
+                let file = self.file(upload).ok_or_else(|| TransportFailure {
+                    kind: TransportKind::Source,
+                    error: Error::new(ErrorKind::Internal, "a part of no file"),
+                })?;
+                Content::File { file, offset, len, wanted }
+            }
+        };
+        let endpoint = match request.service {
+            Service::Storage => &self.storage,
+            Service::Auth => &self.auth,
+        };
+        let date = now.wall.offset(skew_ms);
+        let transfer = Transfer::start(endpoint, request, &lease.grant.credential, date, content, now.mono)?;
+        self.in_flight.insert(id, InFlight::new(transfer, Purpose::Send(upload)));
+        Ok(())
+    }
+
+    #[cfg(feature = "uploads")]
+    fn file(&self, upload: Option<UploadId>) -> Option<std::rc::Rc<crate::folder::SourceFile>> {
+        self.works.file(upload?)
+    }
+
+    #[cfg(not(feature = "uploads"))]
+    fn file(&self, _: Option<UploadId>) -> Option<std::rc::Rc<crate::folder::SourceFile>> {
+        None
+    }
+
+    fn cancel(&mut self, id: CommandId) -> Option<Event> {
+        let error = Error::new(ErrorKind::Cancelled, "no longer wanted");
+        if self.in_flight.remove(&id).is_some() {
+            let failure = TransportFailure { kind: TransportKind::BrokenWhileSending, error };
+            return Some(Event::Replied { id, outcome: Err(failure), sent: None });
+        }
+        #[cfg(feature = "uploads")]
+        if self.works.cancel_hash(id) {
+            return Some(Event::Hashed { id, result: Err(error) });
+        }
+        None
+    }
+
+    /// Looks at the requests that have moved. True when some can be looked at again at once.
+    fn look(&mut self, now: Now) -> bool {
+        let mut again = false;
+        let mut ended = Vec::new();
+        for (id, work) in &mut self.in_flight {
+            if work.limited.is_some_and(|until| until <= now.mono) {
+                work.limited = None;
+                work.hot = true;
+            }
+            if !std::mem::take(&mut work.hot) && now.mono < work.transfer.due() {
+                continue;
+            }
+            #[cfg(feature = "uploads")]
+            let limiter = match work.purpose {
+                Purpose::Send(Some(upload)) => self.works.limiter(upload),
+                _ => None,
+            };
+            #[cfg(not(feature = "uploads"))]
+            let limiter = None;
+            match work.transfer.look(limiter, clock::mono()) {
+                Look::Waiting => {}
+                Look::Limited(until) => work.limited = Some(until),
+                Look::Moved(bytes) => {
+                    work.hot = true;
+                    again = true;
+                    if bytes > 0 && matches!(work.purpose, Purpose::Send(_)) {
+                        self.engine.handle(Event::Progressed { id: *id, bytes }, now);
+                    }
+                }
+                Look::Ended(outcome) => ended.push((*id, outcome)),
+            }
+        }
+        for (id, outcome) in ended {
+            self.end(id, *outcome);
+            again = true;
+        }
+        again
+    }
+
+    fn end(&mut self, id: CommandId, outcome: Outcome) {
+        let Some(work) = self.in_flight.remove(&id) else { return };
+        let event = match &work.purpose {
+            Purpose::Send(_) => Event::Replied { id, outcome: outcome.reply, sent: outcome.sent },
+            Purpose::Exchange(held) => {
+                Event::Exchanged { id, result: Source::exchanged(held, &outcome.reply) }
+            }
+        };
+        // The host's resources go before the engine starts the next request with them.
+        drop(work);
+        self.engine.handle(event, clock::now());
+    }
+
+    fn collect(&mut self) {
+        let mut finished = false;
+        while let Some(notice) = self.engine.poll_notice() {
+            finished |= matches!(notice, engine::Notice::Finished { .. });
+            #[cfg(feature = "uploads")]
+            self.works.heed(&notice);
+            self.notices.push(convert::notice(notice));
+        }
+        // Who hears of an end may never step again: the journal goes before that.
+        while finished && let Some(command) = self.engine.poll_command() {
+            self.carry_out(command, clock::now());
+        }
+    }
+
+    /// Waits until something moves, some timer is due or the time is up. False when there is nothing to wait for.
+    fn wait(&mut self, now: Mono, until: Mono) -> bool {
+        let works = self.in_flight.values().map(|work| work.limited.unwrap_or_else(|| work.transfer.due()));
+        let loads = self.loads.iter().map(|load| load.due);
+        let Some(due) = works.chain(loads).chain(self.engine.poll_timeout()).min() else { return false };
+        let timer = monotonic_clock::subscribe_duration(
+            u64::try_from((due.min(until) - now).as_nanos()).unwrap_or(u64::MAX),
+        );
+        let mut pollables: Vec<&Pollable> = vec![&timer];
+        let mut owners: Vec<CommandId> = Vec::new();
+        for (id, work) in &self.in_flight {
+            work.transfer.pollables(work.limited.is_some(), &mut pollables);
+            owners.resize(pollables.len() - 1, *id);
+        }
+        let ready = poll(&pollables);
+        for at in ready {
+            let Some(id) = usize::try_from(at).ok().and_then(|at| owners.get(at.checked_sub(1)?)) else {
+                continue;
+            };
+            if let Some(work) = self.in_flight.get_mut(id) {
+                work.hot = true;
+            }
+        }
+        true
+    }
+}
+
+impl InFlight {
+    fn new(transfer: Transfer, purpose: Purpose) -> Self {
+        InFlight { transfer, purpose, hot: true, limited: None }
+    }
+}
