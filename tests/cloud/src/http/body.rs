@@ -2,8 +2,10 @@
 
 use super::throttle::Throttle;
 use super::wire::Wire;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 
 pub(crate) struct Body<'a> {
     wire: &'a mut Wire,
@@ -91,6 +93,27 @@ impl<'a> Body<'a> {
 
     /// The next bytes, `None` after the last.
     pub(crate) async fn chunk(&mut self) -> Result<Option<&[u8]>, BodyCut> {
+        let limit = self.limit().await?;
+        if limit == 0 {
+            return Ok(None);
+        }
+        let read = tokio::time::timeout(self.timeout, self.wire.fill(limit)).await;
+        self.account(read).await?;
+        Ok(Some(self.wire.piece()))
+    }
+
+    /// Drops the next bytes unseen, in the kernel where it can do that; how many, 0 after the last.
+    pub(crate) async fn discard(&mut self) -> Result<u64, BodyCut> {
+        let limit = self.limit().await?;
+        if limit == 0 {
+            return Ok(0);
+        }
+        let read = tokio::time::timeout(self.timeout, self.wire.discard(limit)).await;
+        self.account(read).await
+    }
+
+    /// How much may be read at once, after the stalls that are due; 0 at the end.
+    async fn limit(&mut self) -> Result<usize, BodyCut> {
         let mut limit = self.length - self.read;
         while let Some((at, mark)) = self.marks.first().copied() {
             if at > self.read {
@@ -103,25 +126,26 @@ impl<'a> Body<'a> {
                 Mark::Stop => return Err(BodyCut::Stopped),
             }
         }
-        if limit == 0 {
-            return Ok(None);
+        if limit > 0 {
+            self.send_continue().await?;
         }
-        self.send_continue().await?;
-        let mut limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if let Some((_, rate)) = self.throttle {
-            limit = limit.min(Throttle::slice(rate));
-        }
-        let piece = match tokio::time::timeout(self.timeout, self.wire.piece(limit)).await {
-            Ok(Ok(piece)) if !piece.is_empty() => piece,
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.throttle.map_or(limit, |(_, rate)| limit.min(Throttle::slice(rate))))
+    }
+
+    /// Counts what was read and pays for it.
+    async fn account(&mut self, read: Result<io::Result<usize>, Elapsed>) -> Result<u64, BodyCut> {
+        let bytes = match read {
+            Ok(Ok(bytes)) if bytes > 0 => bytes,
             Ok(_) => return Err(BodyCut::Short),
             Err(_) => return Err(BodyCut::Silent),
         };
-        self.read += piece.len() as u64;
-        self.tally.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        self.read += bytes as u64;
+        self.tally.fetch_add(bytes as u64, Ordering::Relaxed);
         if let Some((throttle, rate)) = self.throttle {
-            throttle.take(piece.len(), rate).await;
+            throttle.take(bytes, rate).await;
         }
-        Ok(Some(piece))
+        Ok(bytes as u64)
     }
 
     /// The whole body, refused (`Ok(None)`) if it is longer than `limit` bytes.

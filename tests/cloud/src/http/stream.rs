@@ -1,7 +1,11 @@
 //! One connection's socket, plain or TLS.
 
+#[cfg(target_os = "linux")]
+use rustix::net::RecvFlags;
 use std::io;
 use std::time::Duration;
+#[cfg(target_os = "linux")]
+use tokio::io::Interest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -17,6 +21,17 @@ impl Stream {
             Self::Plain(stream) => stream.read(buffer).await,
             Self::Tls(stream) => stream.read(buffer).await,
         }
+    }
+
+    /// Takes bytes off the socket and drops them, at most as many as the buffer could hold.
+    pub(crate) async fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // With MSG_TRUNC a Linux TCP socket drops instead of copying: tcp(7).
+        #[cfg(target_os = "linux")]
+        if let Self::Plain(tcp) = self {
+            let take = || Ok(rustix::net::recv(&*tcp, &mut *buffer, RecvFlags::TRUNC)?.1);
+            return tcp.async_io(Interest::READABLE, take).await;
+        }
+        self.read(buffer).await
     }
 
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -4,6 +4,7 @@ use super::head::{BadHead, Head, MAX_HEAD_BYTES};
 use super::reply::{Payload, Reply};
 use super::stream::Stream;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Bytes asked of the kernel at a time. 256 KiB keeps a part in the second-level cache while it is hashed.
@@ -14,6 +15,7 @@ pub(crate) struct Wire {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    piece: Range<usize>,
 }
 
 /// Why there is no next request.
@@ -29,7 +31,7 @@ pub(crate) enum NoHead {
 
 impl Wire {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0 }
+        Self { stream, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0, piece: 0..0 }
     }
 
     /// Reads the next head; the time limit covers the wait for it and all of it.
@@ -60,16 +62,32 @@ impl Wire {
         }
     }
 
-    /// The next piece of a body, at most `limit` bytes (`limit` > 0); empty at the end of the connection.
-    pub(crate) async fn piece(&mut self, limit: usize) -> io::Result<&[u8]> {
+    /// Takes the next piece of a body, at most `limit` bytes (`limit` > 0), and says how long it is: 0 at the end of the
+    /// connection. The bytes are then in [`Wire::piece`].
+    pub(crate) async fn fill(&mut self, limit: usize) -> io::Result<usize> {
         if self.start == self.end {
             let room = limit.min(self.buffer.len());
             let read = self.stream.read(&mut self.buffer[..room]).await?;
             (self.start, self.end) = (0, read);
         }
-        let from = self.start;
-        self.start += limit.min(self.end - self.start);
-        Ok(&self.buffer[from..self.start])
+        let length = limit.min(self.end - self.start);
+        self.piece = self.start..self.start + length;
+        self.start += length;
+        Ok(length)
+    }
+
+    /// What the latest [`Wire::fill`] took.
+    pub(crate) fn piece(&self) -> &[u8] {
+        &self.buffer[self.piece.clone()]
+    }
+
+    /// As [`Wire::fill`], but the bytes are dropped.
+    pub(crate) async fn discard(&mut self, limit: usize) -> io::Result<usize> {
+        if self.start < self.end {
+            return self.fill(limit).await;
+        }
+        let room = limit.min(self.buffer.len());
+        self.stream.discard(&mut self.buffer[..room]).await
     }
 
     /// Writes a whole answer. `bodiless` for answers to HEAD: the length is announced and nothing follows.
@@ -104,8 +122,8 @@ impl Wire {
     pub(crate) async fn skip(&mut self, mut left: u64, timeout: Duration) -> bool {
         while left > 0 {
             let limit = usize::try_from(left).unwrap_or(usize::MAX);
-            match tokio::time::timeout(timeout, self.piece(limit)).await {
-                Ok(Ok(piece)) if !piece.is_empty() => left -= piece.len() as u64,
+            match tokio::time::timeout(timeout, self.discard(limit)).await {
+                Ok(Ok(dropped)) if dropped > 0 => left -= dropped as u64,
                 _ => return false,
             }
         }

@@ -324,9 +324,13 @@ fn a_sink_has_checksums_and_no_bytes() {
         lab.request("PUT", &part_target("p", &upload, 1)).header("content-md5", &md5(b"x")).body("x").send();
     assert_eq!(asked.get("opc-content-md5"), md5(b"x"));
     lab.control.change(|settings| settings.checks = Checks::None);
-    let nothing =
-        lab.request("PUT", &part_target("p", &upload, 1)).header("content-md5", &md5(b"y")).body("x").send();
+    let nothing = lab
+        .request("PUT", &part_target("p", &upload, 1))
+        .header("content-md5", &md5(b"y"))
+        .body(&body)
+        .send();
     assert_eq!(nothing.status, 200, "nothing is compared");
+    assert_eq!(lab.control.uploads()[0].parts[0].size, 3 << 20);
 }
 
 #[test]
