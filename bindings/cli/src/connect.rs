@@ -17,6 +17,7 @@ use outlast_core::{Error, ErrorKind};
 use crate::args::ConnectArgs;
 use crate::exit::{Failure, Outcome};
 use crate::screen::Screen;
+use crate::words;
 
 /// Longest configuration or key file that is read, bytes.
 const MOST_BYTES: u64 = 1 << 20;
@@ -77,10 +78,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
         Err(error) => return Err(failed(&error.to_string())),
     };
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| match error.kind() {
-        io::ErrorKind::IsADirectory => failed("it is a directory"),
-        _ => failed(&error.to_string()),
-    })?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&words::trouble(&error)))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(failed("it is too large"));
     }
@@ -200,16 +198,14 @@ fn source(settings: &Settings, wishes: &Wishes) -> Outcome<SourceSpec> {
 
 fn api_key(api: &ApiKeyIdentity) -> Outcome<SigningKey> {
     let passphrase = api.passphrase.as_ref().map(|passphrase| passphrase.expose().as_str());
-    let key = match &api.key {
-        KeySource::Content(text) => SigningKey::from_pem(text.expose().as_bytes(), passphrase)
-            .map_err(|error| error.during("OCI_CLI_KEY_CONTENT"))?,
-        KeySource::File(path) => {
-            let during = |error: Error| error.during(&path.display().to_string());
-            let missing = || Error::new(ErrorKind::Config, "the key file does not exist");
-            let text = Secret::new(read(path).and_then(|text| text.ok_or_else(missing)).map_err(during)?);
-            SigningKey::from_pem(text.expose().as_bytes(), passphrase).map_err(during)?
-        }
+    let (origin, text) = match &api.key {
+        KeySource::Content(text) => ("OCI_CLI_KEY_CONTENT".to_owned(), Ok(Some(text.expose().clone()))),
+        KeySource::File(path) => (path.display().to_string(), read(path)),
     };
-    api.check_key(&key)?;
-    Ok(key)
+    let missing = || Error::new(ErrorKind::Config, "the key file does not exist");
+    let key = text.and_then(|text| text.ok_or_else(missing)).map(Secret::new).and_then(|text| {
+        let key = SigningKey::from_pem(text.expose().as_bytes(), passphrase)?;
+        api.check_key(&key).map(|()| key)
+    });
+    Ok(key.map_err(|error| error.during(&origin))?)
 }

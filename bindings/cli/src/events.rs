@@ -38,7 +38,11 @@ impl Events {
         } else {
             let file = OpenOptions::new().append(true).create(true).open(path);
             Sink::File(file.map_err(|error| {
-                Failure::usage(format!("the events file {} cannot be written: {error}", path.display()))
+                Failure::usage(format!(
+                    "--events {} cannot be written: {}",
+                    path.display(),
+                    words::place_trouble(&error)
+                ))
             })?)
         };
         Ok(Events { sink: Mutex::new(sink), screen: screen.clone() })

@@ -68,7 +68,8 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
-            ErrorKind::InvalidInput | ErrorKind::Config => Code::Usage,
+            // What the service objects to has been sent.
+            ErrorKind::InvalidInput | ErrorKind::Config if error.http().is_none() => Code::Usage,
             ErrorKind::SignInNeeded => Code::Parked,
             ErrorKind::Cancelled => Code::Interrupted,
             _ => Code::Failure,

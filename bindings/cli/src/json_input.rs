@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::args::Cli;
 use crate::exit::{Failure, Outcome};
+use crate::words;
 
 /// Longest JSON file that is read, bytes.
 const MOST_BYTES: u64 = 1 << 20;
@@ -31,11 +32,11 @@ pub(crate) fn object(flag: &str, value: &str) -> Outcome<Map<String, Value>> {
 
 fn read(flag: &str, path: &PathBuf) -> Outcome<String> {
     let failed = |why: String| Failure::usage(format!("{flag}: {} cannot be read: {why}", path.display()));
-    let facts = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    let facts = std::fs::metadata(path).map_err(|error| failed(words::trouble(&error)))?;
     if facts.len() > MOST_BYTES {
         return Err(failed(format!("it is larger than {MOST_BYTES} bytes")));
     }
-    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
+    std::fs::read_to_string(path).map_err(|error| failed(words::trouble(&error)))
 }
 
 /// A path with a leading `~/` led home.

@@ -67,7 +67,7 @@ fn run() -> Outcome {
             let text = error.render();
             return output::write_out(&if colourful() { text.ansi().to_string() } else { text.to_string() });
         }
-        Err(error) => return Err(usage::explain(&error)),
+        Err(error) => return Err(usage::explain(&error, &arguments)),
     };
     match cli.command {
         Command::Put(args) => put::run(&args),

@@ -1,11 +1,15 @@
 //! What is wrong with a command line, in one line.
 
+use std::ffi::OsString;
+
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::args::Cli;
 use crate::exit::Failure;
 
 /// Turns clap's report of several lines into one that says what is wrong and what would be right.
-pub(crate) fn explain(error: &clap::Error) -> Failure {
+pub(crate) fn explain(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(list)) => Some(list.join(", ")),
@@ -31,7 +35,7 @@ pub(crate) fn explain(error: &clap::Error) -> Failure {
             format!("there is no command '{name}'{}", suggested(ContextKind::SuggestedSubcommand))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            "name a command; `outlast --help` lists them".into()
+            commands(arguments)
         }
         ErrorKind::MissingRequiredArgument => format!("{} is missing", missing(&argument)),
         ErrorKind::InvalidValue if value.is_empty() => format!("{flag} needs a value"),
@@ -61,12 +65,32 @@ pub(crate) fn explain(error: &clap::Error) -> Failure {
     Failure::usage(line)
 }
 
-/// The flag of `--part-size <MIB>`.
+/// The flag of `--part-size <MIB>`, the name of `<SHELL>`.
 fn flag_of(argument: &str) -> &str {
-    argument.split([' ', '=']).next().unwrap_or_default()
+    argument.split([' ', '=']).next().unwrap_or_default().trim_matches(['<', '>'])
+}
+
+/// What may follow the words so far.
+fn commands(arguments: &[OsString]) -> String {
+    let mut command = &Cli::command();
+    for word in arguments.iter().skip(1) {
+        match word.to_str().and_then(|word| command.find_subcommand(word)) {
+            Some(sub) => command = sub,
+            None => break,
+        }
+    }
+    let names: Vec<&str> =
+        command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
+    format!("say what to do: {}; `--help` explains them", names.join(", "))
 }
 
 fn missing(list: &str) -> String {
+    if let Some(group) = list.strip_prefix('<').filter(|group| group.contains('|')) {
+        return format!(
+            "one of {}",
+            group.trim_end_matches('>').split('|').map(flag_of).collect::<Vec<_>>().join(", ")
+        );
+    }
     let list = list.replace("--bucket-name", "--bucket-name (-bn)");
     list.split(", ").map(|item| item.split(" <").next().unwrap_or(item)).collect::<Vec<_>>().join(" and ")
 }

@@ -1,5 +1,6 @@
 //! Numbers, spans and moments in words.
 
+use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
 use outlast_core::engine::time::UnixMillis;
@@ -62,6 +63,22 @@ pub(crate) fn clock(at: UnixMillis) -> String {
 pub(crate) fn moment(at: UnixMillis) -> String {
     const NEAR_MS: u64 = 12 * 3_600_000;
     if at.0.abs_diff(now().0) < NEAR_MS { clock(at) } else { at.to_string() }
+}
+
+/// What is wrong with a file, without numbers.
+pub(crate) fn trouble(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "it does not exist".into(),
+        ErrorKind::PermissionDenied => "permission denied".into(),
+        ErrorKind::IsADirectory => "it is a directory".into(),
+        ErrorKind::NotADirectory => "a part of its path is no directory".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// What is wrong with a place that a file is to be written to.
+pub(crate) fn place_trouble(error: &std::io::Error) -> String {
+    if error.kind() == ErrorKind::NotFound { "its directory does not exist".into() } else { trouble(error) }
 }
 
 /// `1 part`, `2 parts`.

@@ -27,7 +27,8 @@ pub(crate) use uploads::{AbortArgs, ListArgs, UploadsCommand};
     after_long_help = text::MAIN_AFTER,
     after_help = "`outlast help COMMAND` or `outlast COMMAND --help` tell everything; `outlast demo` shows it.",
     max_term_width = 100,
-    propagate_version = true
+    propagate_version = true,
+    args_override_self = true
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -73,10 +74,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
     /// Size of the file that is made, MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(16..=16384), conflicts_with = "file")]
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = value::demo_size, conflicts_with = "file")]
     pub(crate) size: u64,
     /// How long the upload is to take, by slowing the loopback cloud down
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(12..=600))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value::demo_seconds)]
     pub(crate) seconds: u64,
     /// Where to write the picture of the run
     #[arg(long, value_name = "PATH", default_value = "outlast-demo.svg")]

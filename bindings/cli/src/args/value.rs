@@ -23,6 +23,18 @@ pub(crate) fn parallel(text: &str) -> Result<u32, String> {
     count.ok_or_else(|| "it is a whole number from 1 to 1000".into())
 }
 
+/// Size of the demonstration's file in MiB.
+pub(crate) fn demo_size(text: &str) -> Result<u64, String> {
+    let size = text.parse().ok().filter(|size| (16..=16_384).contains(size));
+    size.ok_or_else(|| "it is a whole number of MiB from 16 to 16384".into())
+}
+
+/// Length of the demonstration in seconds.
+pub(crate) fn demo_seconds(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (12..=600).contains(seconds));
+    seconds.ok_or_else(|| "it is a whole number from 12 to 600".into())
+}
+
 /// A timeout in whole seconds, at most a day.
 pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));

@@ -16,6 +16,7 @@ use crate::args::DemoArgs;
 use crate::exit::{Code, Failure, Outcome};
 use crate::screen::Screen;
 use crate::signals::Signals;
+use crate::words;
 use stage::Stage;
 
 /// Plays it.
@@ -43,7 +44,10 @@ impl Picture {
     fn reserve(path: &Path) -> Outcome<Picture> {
         let is_new = !path.exists();
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        file.map_err(|error| Failure::usage(format!("--svg {} cannot be written: {error}", path.display())))?;
+        file.map_err(|error| {
+            let why = words::place_trouble(&error);
+            Failure::usage(format!("--svg {} cannot be written: {why}", path.display()))
+        })?;
         Ok(Picture { path: path.to_owned(), is_new, written: std::cell::Cell::new(false) })
     }
 

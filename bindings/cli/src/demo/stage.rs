@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::args::DemoArgs;
 use crate::exit::{Code, Failure, Outcome};
+use crate::words;
 
 const MIB: u64 = 1 << 20;
 /// Profile of the demonstration.
@@ -169,10 +170,7 @@ impl Stage {
 
 fn given(path: &Path) -> Outcome<(PathBuf, u64)> {
     let unusable = |why: &str| Failure::usage(format!("--file {} cannot be used: {why}", path.display()));
-    let facts = std::fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => unusable("it does not exist"),
-        _ => unusable(&error.to_string()),
-    })?;
+    let facts = std::fs::metadata(path).map_err(|error| unusable(&words::trouble(&error)))?;
     if !facts.is_file() {
         return Err(unusable("it is not a file"));
     }
@@ -186,7 +184,7 @@ fn given(path: &Path) -> Outcome<(PathBuf, u64)> {
 fn make(path: &Path, size: u64) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     // xorshift64* (Vigna 2016); any seed but 0 does.
-    let mut state = crate::words::now().0.unsigned_abs() | 1;
+    let mut state = words::now().0.unsigned_abs() | 1;
     for _ in 0..size / 8 {
         state ^= state >> 12;
         state ^= state << 25;

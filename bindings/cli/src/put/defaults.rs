@@ -37,7 +37,7 @@ pub(super) fn fill(args: &PutArgs, settings: &Settings) -> Outcome<PutArgs> {
     }
     let list = json_input::expand(crate::argv::normalise(std::env::args_os()))?;
     let list = json_input::append(list, &found, "the file of defaults")?;
-    match Cli::try_parse_from(list).map_err(|error| usage::explain(&error))?.command {
+    match Cli::try_parse_from(&list).map_err(|error| usage::explain(&error, &list))?.command {
         Command::Put(filled) => Ok(*filled),
         _ => Ok(args.clone()),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use outlast_core::engine::secret::Secret;
@@ -18,6 +19,7 @@ use crate::args::{Checking, PutArgs, SumAlgorithm, Tier};
 use crate::exit::{Failure, Outcome};
 use crate::json_input;
 use crate::screen::Screen;
+use crate::words;
 
 const MIB: u64 = 1 << 20;
 /// Default part size of files. Source: the official command line.
@@ -60,14 +62,13 @@ impl Source {
             return Ok(Source::Stdin);
         }
         let failed = |why: &str| Failure::usage(format!("--file {} cannot be read: {why}", path.display()));
-        let told = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => failed("it does not exist"),
-            io::ErrorKind::PermissionDenied => failed("permission denied"),
-            _ => failed(&error.to_string()),
-        };
+        let told = |error: io::Error| failed(&words::trouble(&error));
         let facts = std::fs::metadata(path).map_err(told)?;
         if facts.is_dir() {
             return Err(failed("it is a directory; name one file, or send `tar c` through --file -"));
+        }
+        if facts.file_type().is_socket() {
+            return Err(failed("it is a socket"));
         }
         if !facts.is_file() {
             return Ok(Source::Pipe(path.to_owned()));
@@ -280,14 +281,11 @@ fn metadata(json: &str) -> Outcome<BTreeMap<String, String>> {
 fn customer_key(path: &Path) -> Outcome<CustomerKey> {
     let failed =
         |why: &str| Failure::usage(format!("--encryption-key-file {} cannot be read: {why}", path.display()));
-    let facts = std::fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => failed("it does not exist"),
-        _ => failed(&error.to_string()),
-    })?;
+    let facts = std::fs::metadata(path).map_err(|error| failed(&words::trouble(&error)))?;
     if facts.len() > MOST_KEY_BYTES {
         return Err(failed("it is too long to hold the base64 of 32 bytes"));
     }
-    let text = Secret::new(std::fs::read_to_string(path).map_err(|error| failed(&error.to_string()))?);
+    let text = Secret::new(std::fs::read_to_string(path).map_err(|error| failed(&words::trouble(&error)))?);
     oci::customer_key(text.expose())
         .map_err(|error| Failure::usage(format!("--encryption-key-file: {error}")))
 }
