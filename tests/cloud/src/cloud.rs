@@ -4,27 +4,28 @@ use crate::auth::issuer::Issuer;
 use crate::config::{Config, Store};
 use crate::control::Control;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Door, Face, converse};
-use crate::http::stream::Stream;
+use crate::exchange::Face;
 use crate::http::tls::TlsFace;
+use crate::listener::Listener;
 use crate::service::Service;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A running cloud. It has threads of its own and ends, connections and all, when dropped.
 pub struct Cloud {
     service: Arc<Service>,
+    storage: Option<Listener>,
+    auth: Option<Listener>,
+    tls: Option<Listener>,
     runtime: Option<Runtime>,
-    storage: SocketAddr,
-    auth: Option<SocketAddr>,
-    tls: Option<SocketAddr>,
+    /// The authority's file, if nobody asked for a place.
+    _ca_dir: Option<TempDir>,
 }
 
 impl Cloud {
@@ -35,9 +36,12 @@ impl Cloud {
     pub fn start(config: Config) -> Result<Self, Error> {
         check(&config)?;
         let issuer = Issuer::new()?;
-        let tls = match &config.tls {
-            Some(tls) => Some(TlsFace::new(&config.region, tls.ca_file.as_deref())?),
-            None => None,
+        let (tls, ca_dir) = match &config.tls {
+            Some(tls) => {
+                let (face, dir) = TlsFace::new(&config.region, tls.ca_file.as_deref())?;
+                (Some(face), dir)
+            }
+            None => (None, None),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.workers.max(1))
@@ -46,37 +50,48 @@ impl Cloud {
             .build()
             .map_err(|error| Error::io(ErrorKind::Listen, "cannot start the cloud's threads", error))?;
         let service = Arc::new(Service::new(config, issuer, tls));
-        let config = &service.config;
-        let gate = Gate { service: Arc::clone(&service), connections: Arc::new(AtomicU64::new(0)) };
+        // From here on the runtime ends as a cloud's does, whatever fails: it must not be dropped inside another one.
+        let mut cloud =
+            Self { service, storage: None, auth: None, tls: None, runtime: Some(runtime), _ca_dir: ca_dir };
+        cloud.open()?;
+        Ok(cloud)
+    }
+
+    fn open(&mut self) -> Result<(), Error> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let (service, config) = (&self.service, &self.service.config);
         let face = if config.auth_port.is_some() { Face::Storage } else { Face::All };
-        let storage = gate.open(&runtime, config.port, face, false)?;
-        let auth = config.auth_port.map(|port| gate.open(&runtime, port, Face::Auth, false)).transpose()?;
-        let tls_port = config.tls.as_ref().map(|tls| tls.port);
-        let tls = tls_port.map(|port| gate.open(&runtime, port, Face::All, true)).transpose()?;
-        Ok(Self { service, runtime: Some(runtime), storage, auth, tls })
+        self.storage = Some(Listener::open(runtime, service, config.port, face, false)?);
+        if let Some(port) = config.auth_port {
+            self.auth = Some(Listener::open(runtime, service, port, Face::Auth, false)?);
+        }
+        if let Some(tls) = &config.tls {
+            self.tls = Some(Listener::open(runtime, service, tls.port, Face::All, true)?);
+        }
+        Ok(())
     }
 
     /// Base URL of object storage, without trailing slash; `/_control/` is there too.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.storage)
+        format!("http://{}", address(self.storage.as_ref()))
     }
 
     /// Base URL of the auth service, without trailing slash; the storage one's unless it has a port of its own.
     pub fn auth_endpoint(&self) -> String {
-        format!("http://{}", self.auth.unwrap_or(self.storage))
+        format!("http://{}", address(self.auth.as_ref().or(self.storage.as_ref())))
     }
 
     /// Base URL of the TLS face, which answers everything.
     pub fn tls_endpoint(&self) -> Option<String> {
-        self.tls.map(|address| match address.ip() {
-            ip if ip.is_loopback() => format!("https://localhost:{}", address.port()),
-            _ => format!("https://{address}"),
+        self.tls.as_ref().map(|listener| match listener.address {
+            address if address.ip().is_loopback() => format!("https://localhost:{}", address.port()),
+            address => format!("https://{address}"),
         })
     }
 
     /// An HTTP proxy (CONNECT) that leads every host to the TLS face: for clients whose endpoints cannot be redirected.
     pub fn proxy(&self) -> Option<String> {
-        self.tls.map(|_| self.endpoint())
+        self.tls.as_ref().map(|_| self.endpoint())
     }
 
     /// The certificate of the test authority (PEM).
@@ -113,10 +128,10 @@ impl Cloud {
     }
 
     /// Blocks until SIGTERM or SIGINT arrives, or stdin closes if that counts.
-    pub(crate) fn run_until_told(mut self, with_stdin: bool) -> Result<(), Error> {
+    pub(crate) fn run_until_told(self, with_stdin: bool) -> Result<(), Error> {
         let failed = |error| Error::io(ErrorKind::Listen, "cannot watch for signals", error);
-        let Some(runtime) = self.runtime.take() else { return Ok(()) };
-        let told = runtime.block_on(async {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
             let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
             let stdin_closes = async {
@@ -132,12 +147,10 @@ impl Cloud {
                 () = stdin_closes => {}
             }
             Ok(())
-        });
-        runtime.shutdown_background();
-        told
+        })
     }
 
-    /// Ends the cloud at once.
+    /// Ends the cloud; its ports are free again when this returns.
     pub fn stop(self) {
         drop(self);
     }
@@ -145,6 +158,8 @@ impl Cloud {
 
 impl Drop for Cloud {
     fn drop(&mut self) {
+        // The listeners first, while there are threads to close them.
+        (self.storage, self.auth, self.tls) = (None, None, None);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -153,55 +168,7 @@ impl Drop for Cloud {
 
 impl std::fmt::Debug for Cloud {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cloud")
-            .field("storage", &self.storage)
-            .field("auth", &self.auth)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Lets connections in.
-struct Gate {
-    service: Arc<Service>,
-    connections: Arc<AtomicU64>,
-}
-
-impl Gate {
-    fn open(&self, runtime: &Runtime, port: u16, face: Face, tls: bool) -> Result<SocketAddr, Error> {
-        let address = SocketAddr::new(self.service.config.listen, port);
-        let failed = |error| Error::io(ErrorKind::Listen, format!("cannot listen on {address}"), error);
-        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let listener = {
-            let _inside = runtime.enter();
-            TcpListener::from_std(listener).map_err(failed)?
-        };
-        let (service, connections) = (Arc::clone(&self.service), Arc::clone(&self.connections));
-        runtime.spawn(async move {
-            loop {
-                let Ok((stream, peer)) = listener.accept().await else {
-                    // Out of descriptors, most likely: let some close.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    continue;
-                };
-                let connection = connections.fetch_add(1, Ordering::Relaxed) + 1;
-                service.ledger.count(|stats| stats.connections += 1);
-                let _ = stream.set_nodelay(true);
-                let (service, door) = (Arc::clone(&service), Door { face, peer, connection });
-                tokio::spawn(async move {
-                    let stream = match service.tls.as_ref().filter(|_| tls) {
-                        None => Stream::Plain(stream),
-                        Some(tls) => match tls.acceptor.accept(stream).await {
-                            Ok(stream) => Stream::Tls(Box::new(stream)),
-                            Err(_) => return,
-                        },
-                    };
-                    converse(&service, stream, door).await;
-                });
-            }
-        });
-        Ok(bound)
+        f.debug_struct("Cloud").field("endpoint", &self.endpoint()).finish_non_exhaustive()
     }
 }
 
@@ -218,6 +185,11 @@ fn check(config: &Config) -> Result<(), Error> {
             .map_err(|error| Error::io(ErrorKind::File, format!("cannot make {}", dir.display()), error))?;
     }
     Ok(())
+}
+
+/// Where a listener listens; the unspecified address for a cloud that has not got that far.
+fn address(listener: Option<&Listener>) -> SocketAddr {
+    listener.map_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), |listener| listener.address)
 }
 
 fn shown(ip: IpAddr) -> String {

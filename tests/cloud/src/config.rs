@@ -32,6 +32,9 @@ pub struct Config {
     pub store: Store,
     /// Threads that serve requests.
     pub workers: usize,
+    /// Kernel receive buffer of each connection, in bytes; `None` leaves it to the kernel, which may take in several MiB
+    /// that the cloud has not read yet.
+    pub receive_buffer_bytes: Option<usize>,
     /// Entries the request log keeps; older ones are dropped (`Stats` keeps counting).
     pub log_entries: usize,
     /// Everything that may change while the cloud runs.
@@ -77,7 +80,8 @@ impl Default for Config {
             user: "ocid1.user.oc1..aaaaaaaaoutlastlabuser".into(),
             store: Store::Memory,
             workers: 2,
-            log_entries: 100_000,
+            receive_buffer_bytes: None,
+            log_entries: 20_000,
             settings: Settings::default(),
             faults: Vec::new(),
         }

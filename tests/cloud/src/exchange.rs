@@ -5,7 +5,7 @@ use crate::clock::http_date;
 use crate::fault::{Cut, Sight};
 use crate::http::body::{Body, BodyCut};
 use crate::http::head::Head;
-use crate::http::reply::{Fail, Payload, Reply};
+use crate::http::reply::{Fail, Reply};
 use crate::http::stream::Stream;
 use crate::http::wire::{NoHead, Wire};
 use crate::ledger::Entry;
@@ -90,18 +90,18 @@ async fn tunnel(service: &Arc<Service>, mut wire: Wire, door: Door) {
     let refusal =
         Fail::new(405, "MethodNotAllowed", "CONNECT works on the plain listener when TLS is on").reply();
     let ready = wire.stream.is_plain() && !wire.has_more();
-    let Some(tls) = service.tls.as_ref().filter(|_| ready) else {
+    if service.tls.is_none() || !ready {
         let _ = wire.send(&refusal, false, true).await;
         return;
-    };
+    }
     if wire.stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
         return;
     }
     if let Stream::Plain(tcp) = wire.stream
-        && let Ok(stream) = tls.acceptor.accept(tcp).await
+        && let Some(stream) = service.handshake(tcp).await
     {
         let door = Door { face: Face::All, ..door };
-        Box::pin(converse(service, Stream::Tls(Box::new(stream)), door)).await;
+        Box::pin(converse(service, stream, door)).await;
     }
 }
 
@@ -212,13 +212,7 @@ async fn exchange(
     let close = broken || head.wants_close() || (left > 0 && (awaited || refusal != Refusal::Drain));
     let bodiless = head.method == "HEAD";
     let sent = match plan.trickle() {
-        Some((piece, every)) => {
-            let mut bytes = reply.head_bytes(close);
-            if let (Payload::Bytes { bytes: body, .. }, false) = (&reply.payload, bodiless) {
-                bytes.extend_from_slice(body);
-            }
-            wire.trickle(&bytes, piece, every).await
-        }
+        Some((piece, every)) => wire.trickle(&reply, bodiless, close, piece, every).await,
         None => wire.send(&reply, bodiless, close).await,
     };
     if sent.is_err() || then == Some(Refusal::Reset) || (left > 0 && refusal == Refusal::Reset) {

@@ -205,7 +205,7 @@ pub enum Mangle {
     WrongJson,
     /// Half the bytes `content-length` promises, then a close.
     Truncated,
-    /// This many bytes of white space before the JSON.
+    /// This many bytes of white space before the JSON (at most 256 MiB).
     Huge(u64),
 }
 

@@ -34,6 +34,7 @@ mod exchange;
 mod fault;
 mod http;
 mod ledger;
+mod listener;
 mod op;
 mod plan;
 mod random;

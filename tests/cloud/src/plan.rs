@@ -7,6 +7,9 @@ use crate::http::reply::{Fail, Payload, Reply};
 use crate::settings::{Expect, Refusal};
 use std::time::Duration;
 
+/// Largest damage by size.
+const MAX_HUGE_BYTES: u64 = 256 << 20;
+
 /// The actions that befall one request.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -173,7 +176,7 @@ fn mangle(reply: &mut Reply, how: Mangle) -> bool {
             return true;
         }
         Mangle::Huge(size) => {
-            let mut bytes = vec![b' '; usize::try_from(size).unwrap_or(0)];
+            let mut bytes = vec![b' '; usize::try_from(size.min(MAX_HUGE_BYTES)).unwrap_or(0)];
             bytes.extend_from_slice(&original);
             ("application/json", bytes)
         }

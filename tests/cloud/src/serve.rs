@@ -66,6 +66,9 @@ pub struct ServeArgs {
     /// Bytes per second all uploads together may send (`512K`, `4M` = 4 MiB)
     #[arg(long, value_name = "RATE", value_parser = parse_size)]
     pub bandwidth: Option<u64>,
+    /// Kernel receive buffer of each connection; a small one lets clients feel a server that stops reading
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub receive_buffer: Option<u64>,
     /// Run the cloud's clock this many seconds ahead of the machine's (negative: behind)
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, default_value_t = 0)]
     pub clock_shift: i64,
@@ -126,6 +129,7 @@ impl ServeArgs {
             buckets: self.buckets.clone(),
             store: self.store.clone(),
             workers: self.workers,
+            receive_buffer_bytes: self.receive_buffer.and_then(|bytes| usize::try_from(bytes).ok()),
             settings,
             faults: self.faults.iter().map(fault).collect::<Result<_, _>>()?,
             ..Config::default()

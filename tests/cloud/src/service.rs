@@ -10,6 +10,7 @@ use crate::fault::{Cut, Faults};
 use crate::http::body::BodyCut;
 use crate::http::head::Head;
 use crate::http::reply::{Fail, Reply};
+use crate::http::stream::Stream;
 use crate::http::throttle::Throttle;
 use crate::http::tls::TlsFace;
 use crate::ledger::Ledger;
@@ -17,7 +18,9 @@ use crate::plan::Plan;
 use crate::route::Route;
 use crate::settings::Settings;
 use crate::storage::Storage;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
+use tokio::net::TcpStream;
 
 pub(crate) struct Service {
     pub(crate) config: Config,
@@ -29,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) throttle: Throttle,
     pub(crate) tls: Option<TlsFace>,
     pub(crate) profiles: crate::control::profile::Profiles,
+    /// Connections accepted so far.
+    pub(crate) connections: AtomicU64,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -46,12 +51,20 @@ impl Service {
             faults,
             ledger: Ledger::new(config.log_entries),
             throttle: Throttle::default(),
+            connections: AtomicU64::new(0),
             settings: RwLock::new(Arc::new(config.settings.clone())),
             profiles: crate::control::profile::Profiles::default(),
             clock,
             config,
             tls,
         }
+    }
+
+    /// Speaks TLS on a fresh connection; `None` if there is no TLS face or the client does not manage in time.
+    pub(crate) async fn handshake(&self, stream: TcpStream) -> Option<Stream> {
+        let accepted = self.tls.as_ref()?.acceptor.accept(stream);
+        let accepted = tokio::time::timeout(self.settings().head_timeout, accepted).await;
+        Some(Stream::Tls(Box::new(accepted.ok()?.ok()?)))
     }
 
     /// The settings as they are now; a request keeps the ones it started with.

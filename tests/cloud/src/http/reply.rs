@@ -104,8 +104,8 @@ impl Reply {
         self
     }
 
-    /// Request line and headers as they go out.
-    pub(crate) fn head_bytes(&self, close: bool) -> Vec<u8> {
+    /// Status line, headers and, unless it is stored or not wanted, the body as they go out.
+    pub(crate) fn front_bytes(&self, bodiless: bool, close: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         for (name, value) in &self.headers {
             let _ = write!(head, "{name}: {}\r\n", value.replace(['\r', '\n'], " "));
@@ -114,7 +114,11 @@ impl Reply {
             let _ = write!(head, "content-length: {}\r\n", self.length());
         }
         head.push_str(if close { "connection: close\r\n\r\n" } else { "connection: keep-alive\r\n\r\n" });
-        head.into_bytes()
+        let mut front = head.into_bytes();
+        if let (Payload::Bytes { bytes, .. }, false) = (&self.payload, bodiless) {
+            front.extend_from_slice(bytes);
+        }
+        front
     }
 
     /// The announced length of the body.

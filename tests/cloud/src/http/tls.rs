@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -12,13 +13,12 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 pub(crate) struct TlsFace {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) ca_file: PathBuf,
-    /// Keeps the authority's file if nobody asked for a place.
-    _dir: Option<tempfile::TempDir>,
 }
 
 impl TlsFace {
-    /// Makes the authority and the certificate, and writes the former to `ca_file`.
-    pub(crate) fn new(region: &str, ca_file: Option<&Path>) -> Result<Self, Error> {
+    /// Makes the authority and the certificate, and writes the former to `ca_file`, or to a file in the temporary
+    /// directory that comes along.
+    pub(crate) fn new(region: &str, ca_file: Option<&Path>) -> Result<(Self, Option<TempDir>), Error> {
         let names = [
             "localhost".to_owned(),
             "127.0.0.1".into(),
@@ -46,7 +46,7 @@ impl TlsFace {
                 error,
             )
         })?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_file, _dir: dir })
+        Ok((Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_file }, dir))
     }
 }
 

@@ -92,28 +92,31 @@ impl Wire {
 
     /// Writes a whole answer. `bodiless` for answers to HEAD: the length is announced and nothing follows.
     pub(crate) async fn send(&mut self, reply: &Reply, bodiless: bool, close: bool) -> io::Result<()> {
-        let mut bytes = reply.head_bytes(close);
-        match &reply.payload {
-            _ if bodiless => self.stream.write_all(&bytes).await,
-            Payload::Bytes { bytes: body, .. } => {
-                bytes.extend_from_slice(body);
-                self.stream.write_all(&bytes).await
-            }
-            Payload::Segments(slices) => {
-                self.stream.write_all(&bytes).await?;
-                for slice in slices {
-                    slice.write_to(&mut self.stream).await?;
-                }
-                Ok(())
-            }
-        }
+        self.stream.write_all(&reply.front_bytes(bodiless, close)).await?;
+        self.send_segments(reply, bodiless).await
     }
 
-    /// Writes a whole answer in pieces with pauses.
-    pub(crate) async fn trickle(&mut self, bytes: &[u8], piece: usize, every: Duration) -> io::Result<()> {
-        for chunk in bytes.chunks(piece.max(1)) {
+    /// The same with head and small bodies in pieces, a pause after each.
+    pub(crate) async fn trickle(
+        &mut self,
+        reply: &Reply,
+        bodiless: bool,
+        close: bool,
+        piece: usize,
+        every: Duration,
+    ) -> io::Result<()> {
+        for chunk in reply.front_bytes(bodiless, close).chunks(piece.max(1)) {
             self.stream.write_all(chunk).await?;
             tokio::time::sleep(every).await;
+        }
+        self.send_segments(reply, bodiless).await
+    }
+
+    async fn send_segments(&mut self, reply: &Reply, bodiless: bool) -> io::Result<()> {
+        if let (Payload::Segments(slices), false) = (&reply.payload, bodiless) {
+            for slice in slices {
+                slice.write_to(&mut self.stream).await?;
+            }
         }
         Ok(())
     }

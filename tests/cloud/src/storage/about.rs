@@ -86,6 +86,21 @@ impl About {
             let message = format!("Metadata key '{name}' does not start with '{META}'");
             return Err(Fail::new(400, "InvalidMetadata", message));
         }
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let unclean = |text: &String| text.chars().any(char::is_control);
+        if self.metadata.iter().any(|(name, value)| !name.chars().all(token) || unclean(value)) {
+            return Err(Fail::new(400, "InvalidMetadata", "Metadata must be able to stand in a header"));
+        }
+        let texts = [
+            &self.content_type,
+            &self.content_language,
+            &self.content_encoding,
+            &self.content_disposition,
+            &self.cache_control,
+        ];
+        if texts.into_iter().flatten().any(unclean) {
+            return Err(Fail::new(400, "InvalidParameter", "A content header has control characters"));
+        }
         let size: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > MAX_METADATA_BYTES {
             return Err(Fail::new(400, "MetadataTooLarge", "The metadata is larger than 4000 bytes"));

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 /// Serves one request of Object Storage. `json` is the whole body of the operations that have a small one.
 pub(crate) async fn serve(call: &Call<'_>, json: &[u8], body: &mut Body<'_>) -> Handled {
+    if call.route.op == Op::Unknown {
+        return Err(nothing().into());
+    }
     if call.route.op != Op::GetNamespace && call.route.namespace != call.service.config.namespace {
         let message = format!(
             "You do not have authorization to perform this request, or the namespace '{}' could not be found",
@@ -30,6 +33,10 @@ pub(crate) async fn serve(call: &Call<'_>, json: &[u8], body: &mut Body<'_>) -> 
         Op::ListUploads => uploads::list_uploads(call),
         Op::CommitUpload => uploads::commit(call, json),
         Op::AbortUpload => uploads::abort(call),
-        _ => Err(Fail::new(404, "NotAuthorizedOrNotFound", "There is nothing here").into()),
+        _ => Err(nothing().into()),
     }
+}
+
+fn nothing() -> Fail {
+    Fail::new(404, "NotAuthorizedOrNotFound", "There is nothing here")
 }

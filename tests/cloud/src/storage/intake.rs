@@ -66,7 +66,10 @@ pub(crate) async fn take(call: &Call<'_>, body: &mut Body<'_>, claims: &Claims) 
     let arrived = arrived.finish();
     if hash_signed {
         let hash = arrived.sha256.unwrap_or_default();
-        check_body_hash(call.head, &hash).map_err(|reason| Fail::unauthenticated(false, reason))?;
+        if let Err(reason) = check_body_hash(call.head, &hash) {
+            call.service.ledger.count(|stats| stats.unauthenticated += 1);
+            return Err(Fail::unauthenticated(false, reason).into());
+        }
     }
     claims.compare(&arrived)?;
     let (reported, stored) = match damage {

@@ -87,6 +87,10 @@ fn wrong_words_about_an_object_are_refused() {
     assert_eq!(put("opc-meta-long", &"x".repeat(4000)).code(), (400, "MetadataTooLarge".into()));
     let create = lab.post(&format!("{BUCKET}/u"), r#"{"object":"x","metadata":{"k":"v"}}"#);
     assert_eq!(create.code(), (400, "InvalidMetadata".into()));
+    let create = lab.post(&format!("{BUCKET}/u"), r#"{"object":"x","metadata":{"opc-meta-a: b":"v"}}"#);
+    assert_eq!(create.code(), (400, "InvalidMetadata".into()));
+    let create = lab.post(&format!("{BUCKET}/u"), r#"{"object":"x","contentType":"a\r\nb: c"}"#);
+    assert_eq!(create.code(), (400, "InvalidParameter".into()));
     let create = lab.post(&format!("{BUCKET}/u"), r#"{"object":"x","contenttype":"v"}"#);
     assert_eq!(create.code(), (400, "CannotParseRequest".into()));
     assert!(lab.control.objects().is_empty() && lab.control.uploads().is_empty());
@@ -98,6 +102,7 @@ fn what_is_not_there_says_so() {
     assert_eq!(lab.get("/n/labns/b/other/o/x").code(), (404, "BucketNotFound".into()));
     assert_eq!(lab.get("/n/other/b/mybucket").code(), (404, "NamespaceNotFound".into()));
     assert_eq!(lab.get("/n/labns/b/mybucket/x").code(), (404, "NotAuthorizedOrNotFound".into()));
+    assert_eq!(lab.get("/nowhere").code(), (404, "NotAuthorizedOrNotFound".into()));
     assert_eq!(lab.get("/n/labns/b/mybucket/o/%zz").status, 400);
     assert_eq!(lab.get("/n/labns/b/mybucket").json()["name"], "mybucket");
     assert_eq!(lab.request("HEAD", "/n/labns/b/mybucket").send().status, 200);
