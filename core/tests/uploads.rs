@@ -226,12 +226,15 @@ fn what_cannot_be_sent_is_refused_before_anything_is_sent() {
     close(&client);
 }
 
+/// What somebody does to a file behind our back.
+type Change = fn(&std::path::Path);
+
 #[test]
 fn a_source_that_changes_is_an_error_and_never_an_object() {
     let lab = Lab::start();
     let client = lab.client_with(|options| options.limit_rate = Some(4 * MIB));
     let session = lab.session(&client);
-    let changes: [(&str, fn(&std::path::Path)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("grown", |path| {
             let file = std::fs::OpenOptions::new().append(true).open(path);
             file.and_then(|mut file| file.write_all(b"x")).expect("the file is ours");

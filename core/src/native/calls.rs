@@ -4,7 +4,7 @@
 //! has no more credential to give, or after five attempts.
 
 use super::client::Client;
-use super::driver::Message;
+use super::message::Message;
 use super::reply::{self, Answer};
 use super::session::Session;
 use crate::engine::error::{Error, ErrorKind};

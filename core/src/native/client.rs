@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::content::Content;
-use super::driver::{Driver, Message, OpenSession, StartUpload};
+use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::journal::{Journal, Key};
 use super::limiter::Limiter;
+use super::message::{Message, OpenSession, StartUpload};
 use super::notices::{self, Notices};
 use super::options::ClientOptions;
 use super::os;
@@ -31,7 +32,7 @@ const LAST_WISH: Duration = Duration::from_secs(5);
 /// Threads: `outlast-engine` decides, `outlast-io-N` carry out, `outlast-read` reads a stream; all block all signals.
 /// They end with [`Client::close`]. Dropping the last handle (of the client, its sessions and uploads) closes it in
 /// the background and never blocks.
-/// Forking: a forked child has none of these threads. It may drop handles and do nothing else; see [`Client::is_forked`].
+/// Forking: a forked child has none of these threads. It may drop handles; every other call fails with `Cancelled`.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -225,8 +226,10 @@ impl Client {
     }
 
     pub(crate) fn send(&self, message: Message) {
-        // When the client is closed the message is dropped, and with it its promise, which tells the caller.
-        let _ = self.0.inbox.send(message);
+        // A message that nobody will take is dropped, and with it its promise, which tells the caller.
+        if !self.is_forked() {
+            let _ = self.0.inbox.send(message);
+        }
     }
 }
 
@@ -243,6 +246,8 @@ impl fmt::Debug for Client {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let _ = self.inbox.send(Message::Close(Instant::now() + LAST_WISH));
+        if self.pid == std::process::id() {
+            let _ = self.inbox.send(Message::Close(Instant::now() + LAST_WISH));
+        }
     }
 }

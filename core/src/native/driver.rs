@@ -16,23 +16,24 @@ use super::clock::Clock;
 use super::content::Content;
 use super::endpoint::Endpoint;
 use super::http::Http;
-use super::journal::{Job, Journal, write_in_order};
+use super::journal::{Job, write_in_order};
 use super::limiter::Limiter;
-use super::notices::{Listeners, Subscriber};
+use super::message::{Message, OpenSession, StartUpload};
+use super::notices::Listeners;
 use super::options::ClientOptions;
 use super::reply::Promise;
 use super::session::Published;
 use super::source::Source;
 use super::upload::Shared;
+use super::waiting::Refreshing;
 use super::{calls, os, watch};
-use crate::engine::credential::{Generation, Lease};
+use crate::engine::credential::Lease;
 use crate::engine::error::{Error, ErrorKind};
-use crate::engine::session::{LeaseAnswer, SessionProfile, SessionState, SessionStatus};
+use crate::engine::session::SessionStatus;
 use crate::engine::upload::Outcome;
-use crate::engine::upload::journal::JournalState;
-use crate::engine::upload::spec::{OnFailure, Target, UploadSpec};
+use crate::engine::upload::spec::{OnFailure, Target};
+use crate::engine::wire::Reply;
 use crate::engine::wire::oci::{self, Operation};
-use crate::engine::wire::{Reply, Request};
 use crate::engine::{CommandId, Engine, Event, Notice, SessionId, UploadId};
 
 /// The engine is asked at least this often, so that a suspended machine or a stepped wall clock is noticed soon.
@@ -48,74 +49,21 @@ const BLOCK_MEMORY: usize = 64 << 20;
 /// Smallest block, bytes.
 const LEAST_BLOCK: usize = 16 << 10;
 
-/// What the engine's thread is told.
-pub(crate) enum Message {
-    Event(Event),
-    OpenSession(Box<OpenSession>),
-    DropSession(SessionId),
-    Lease { session: SessionId, promise: Promise<Lease> },
-    Refresh { session: SessionId, promise: Promise<SessionStatus> },
-    Status { session: SessionId, promise: Promise<SessionStatus> },
-    Loaded { session: SessionId, promise: Promise<SessionStatus> },
-    Hold(SessionId),
-    Release(SessionId),
-    Reject(SessionId, Generation),
-    Accept(SessionId, Generation),
-    Touch(SessionId),
-    StartUpload(Box<StartUpload>),
-    Pause(UploadId),
-    Resume(UploadId),
-    Cancel(UploadId, OnFailure),
-    JournalClosed(UploadId),
-    Call { session: SessionId, operation: Operation, request: Box<Request>, promise: Promise<Reply> },
-    Subscribe(Subscriber),
-    Close(Instant),
-}
-
-pub(crate) struct OpenSession {
-    pub(crate) source: Arc<dyn Source>,
-    pub(crate) storage: Endpoint,
-    pub(crate) auth: Endpoint,
-    pub(crate) profile: SessionProfile,
-    pub(crate) published: Arc<Published>,
-    pub(crate) promise: Promise<SessionId>,
-}
-
-pub(crate) struct StartUpload {
-    pub(crate) session: SessionId,
-    pub(crate) spec: UploadSpec,
-    pub(crate) content: Arc<Content>,
-    pub(crate) journal: Option<Journal>,
-    pub(crate) found: Option<JournalState>,
-    /// An upload of an earlier run that is to be aborted.
-    pub(crate) orphan: Option<String>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) promise: Promise<Outcome>,
-    pub(crate) number: Promise<UploadId>,
-}
-
 /// A session's tools.
 pub(crate) struct SessionRoom {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) storage: Arc<Endpoint>,
     pub(crate) auth: Arc<Endpoint>,
     pub(crate) guard: super::carry::Guard,
-    published: Arc<Published>,
+    pub(super) published: Arc<Published>,
     watcher: Option<AbortHandle>,
     /// Commands of the session that have no answer yet.
     pub(crate) pending: usize,
     /// The caller has dropped it; it ends with its last upload.
     dropped: bool,
-    refreshes: Vec<Refreshing>,
-    /// A refresh was answered without moving the end, since the last one that was asked for.
-    unmoved: bool,
-}
-
-/// Somebody who wants a refresh.
-struct Refreshing {
-    /// The generation when it was begun; `None`: not yet begun, since the session was busy.
-    since: Option<Generation>,
-    promise: Promise<SessionStatus>,
+    pub(super) refreshes: Vec<Refreshing>,
+    /// What the service answered to the refresh that was asked for; `None`: it was not asked (yet).
+    pub(super) answer: Option<Result<(), Error>>,
 }
 
 /// An upload's tools.
@@ -150,12 +98,12 @@ pub(crate) struct Driver {
     pub(crate) sessions: HashMap<SessionId, SessionRoom>,
     pub(crate) uploads: HashMap<UploadId, UploadRoom>,
     pub(crate) tasks: HashMap<CommandId, Task>,
-    clock: Clock,
+    pub(super) clock: Clock,
     messages: Receiver<Message>,
     runtime: Runtime,
     calls: HashMap<CommandId, Caller>,
-    leases: Vec<(SessionId, Promise<Lease>)>,
-    loads: Vec<(SessionId, Promise<SessionStatus>)>,
+    pub(super) leases: Vec<(SessionId, Promise<Lease>)>,
+    pub(super) loads: Vec<(SessionId, Promise<SessionStatus>)>,
     listeners: Listeners,
     io_buffer: usize,
     last_progress: Instant,
@@ -338,7 +286,7 @@ impl Driver {
             pending: 0,
             dropped: false,
             refreshes: Vec::new(),
-            unmoved: false,
+            answer: None,
         };
         self.sessions.insert(id, room);
         open.promise.settle(Ok(id));
@@ -420,56 +368,6 @@ impl Driver {
         }
     }
 
-    /// Answers those who wait for leases, refreshes and first credentials. True: the engine was moved by it.
-    fn answer_sessions(&mut self) -> bool {
-        let now = self.clock.now();
-        for (session, promise) in std::mem::take(&mut self.leases) {
-            if promise.is_abandoned() {
-                continue;
-            }
-            match self.engine.session_lease(session, now) {
-                LeaseAnswer::Ready(lease) => {
-                    if let Some(room) = self.sessions.get(&session) {
-                        room.published.set_skew(self.engine.session_skew_ms(session));
-                        let state = self.engine.session_status(session, now).map(|status| status.state);
-                        if state == Some(SessionState::Fresh) {
-                            room.published.put(lease.clone());
-                        }
-                    }
-                    promise.settle(Ok(lease));
-                }
-                LeaseAnswer::Wait => self.leases.push((session, promise)),
-                LeaseAnswer::Failed(error) => promise.settle(Err(error)),
-            }
-        }
-        for (session, promise) in std::mem::take(&mut self.loads) {
-            match self.engine.session_status(session, now) {
-                None => promise.settle(Err(closed())),
-                Some(status) if status.state == SessionState::Empty => self.loads.push((session, promise)),
-                Some(status) => promise.settle(Ok(status)),
-            }
-        }
-        let mut moved = false;
-        for (id, room) in self.sessions.iter_mut().filter(|(_, room)| room.pending == 0) {
-            let Some(status) = self.engine.session_status(*id, now) else { continue };
-            if room.refreshes.iter().any(|waiting| waiting.since.is_some()) {
-                // Nothing is under way any more: this is what came of it.
-                for waiting in room.refreshes.extract_if(.., |waiting| waiting.since.is_some()) {
-                    let since = waiting.since.unwrap_or_default();
-                    waiting.promise.settle(refreshed(since, &status, room.unmoved));
-                }
-            } else if !room.refreshes.is_empty() {
-                for waiting in &mut room.refreshes {
-                    waiting.since = Some(status.generation);
-                }
-                room.unmoved = false;
-                self.engine.refresh_now(*id, now);
-                moved = true;
-            }
-        }
-        moved
-    }
-
     fn tell(&mut self, notice: Notice) {
         match &notice {
             Notice::Refreshed { session, .. }
@@ -477,11 +375,6 @@ impl Driver {
             | Notice::Parked { session, .. } => {
                 if let Some(room) = self.sessions.get(session) {
                     room.published.forget();
-                }
-            }
-            Notice::HorizonLearned { session, .. } => {
-                if let Some(room) = self.sessions.get_mut(session) {
-                    room.unmoved = true;
                 }
             }
             Notice::ClockSkew { skew_ms } => {
@@ -531,6 +424,7 @@ impl Driver {
         }
     }
 
+    /// A command has got its answer.
     fn forget_task(&mut self, event: &Event) {
         let id = match event {
             Event::Loaded { id, .. }
@@ -544,30 +438,20 @@ impl Driver {
             | Event::Recorded { id, .. } => *id,
             Event::SourceTouched { .. } | Event::Dated { .. } | Event::Progressed { .. } => return,
         };
-        if let Some(task) = self.tasks.remove(&id)
-            && let Some(room) = task.session.and_then(|session| self.sessions.get_mut(&session))
-        {
-            room.pending -= 1;
+        let session = self.tasks.remove(&id).and_then(|task| task.session);
+        let Some(room) = session.and_then(|session| self.sessions.get_mut(&session)) else { return };
+        room.pending -= 1;
+        match event {
+            Event::Exchanged { result, .. } => {
+                room.answer = Some(result.as_ref().map(drop).map_err(|failure| failure.error.clone()));
+            }
+            Event::Locked { result: Err(error), .. } => room.answer = Some(Err(error.clone())),
+            _ => {}
         }
     }
 }
 
-/// What a refresh came to.
-fn refreshed(since: Generation, status: &SessionStatus, unmoved: bool) -> Result<SessionStatus, Error> {
-    if status.generation > since {
-        return Ok(status.clone());
-    }
-    if let Some(error) = status.last_error.as_ref().filter(|_| !unmoved) {
-        return Err(error.clone());
-    }
-    let message = match status.expires_at {
-        Some(end) => format!("the session cannot be extended beyond {end}; sign in again before then"),
-        None => "this credential cannot be refreshed, and need not be: it has no end".into(),
-    };
-    Err(Error::new(ErrorKind::SignInNeeded, message))
-}
-
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(ErrorKind::InvalidInput, "the session is closed")
 }
 

@@ -29,6 +29,7 @@ mod http;
 pub mod journal;
 mod limiter;
 mod lockfile;
+mod message;
 mod meter;
 mod notices;
 mod options;
@@ -41,6 +42,7 @@ mod ticket;
 mod tls;
 mod trace;
 mod upload;
+mod waiting;
 mod watch;
 #[cfg(test)]
 mod wire_tests;

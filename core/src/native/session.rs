@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::clock;
-use super::driver::Message;
 use super::endpoint::Endpoint;
+use super::message::Message;
 use super::reply;
 use super::source::SourceSpec;
 use crate::engine::SessionId;

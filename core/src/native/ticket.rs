@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
-use super::driver::Message;
+use super::message::Message;
 use crate::engine::command::{CommandId, ExchangeClass, ExchangeFailure};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::wire::{TransportFailure, TransportKind};

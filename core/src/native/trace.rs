@@ -9,7 +9,7 @@ use crate::engine::wire::{Reply, Request, TransportFailure};
 
 /// Takes lines of text about what the client does, without line ends and without secrets.
 ///
-/// Called from the client's own threads, possibly from several at once; it should return soon.
+/// Called from the client's own threads, possibly from several at once: it returns soon and does not call the client.
 pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What a line says of a request besides method and path.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::driver::Message;
+use super::message::Message;
 use super::reply::Answer;
 use super::session::Session;
 use crate::engine::UploadId;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use super::driver::Message;
+use super::message::Message;
 use crate::engine::{Event, SessionId};
 
 /// Time between looks.

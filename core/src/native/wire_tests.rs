@@ -6,20 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::buffer::Pool;
 use super::carry::{Bytes, Sending, Tools, send};
 use super::content::Content;
-use super::driver::Message;
 use super::endpoint::Endpoint;
 use super::http::Http;
 use super::limiter::Limiter;
+use super::message::Message;
 use super::options::ClientOptions;
 use super::upload::UploadSource;
 use crate::engine::checksum::{Digests, Wanted};
 use crate::engine::credential::{Credential, Generation, Grant, Lease};
 use crate::engine::secret::Secret;
 use crate::engine::sign::SigningKey;
-use crate::engine::upload::spec::Target;
+use crate::engine::upload::spec::{ObjectProperties, Precondition, Target};
 use crate::engine::wire::oci::{self, ObjectFacts};
 use crate::engine::wire::{Reply, Request, TransportFailure, TransportKind};
 use crate::engine::{CommandId, Event};
@@ -142,10 +145,9 @@ fn is_signed(head: &str) -> bool {
             name => format!("{name}: {}", header(head, name).expect("what is signed is sent")),
         })
         .collect();
-    use base64::Engine as _;
     // PKCS#1 v1.5 signatures are deterministic: ours must be the same.
     let expected = key().sign(lines.join("\n").as_bytes()).expect("the key signs");
-    authorization.contains(&base64::engine::general_purpose::STANDARD.encode(expected))
+    authorization.contains(&STANDARD.encode(expected))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +163,7 @@ async fn what_is_signed_is_what_is_sent() {
             .expect("it reads");
     });
     let bench = Bench::new(|_| {});
-    let create = || oci::create_upload(&target(), &Default::default(), &Default::default(), None);
+    let create = || oci::create_upload(&target(), &ObjectProperties::default(), &Precondition::None, None);
     for base in [base.clone(), format!("{base}/some/prefix")] {
         for (request, bytes) in [
             (oci::namespace(), None),
