@@ -59,7 +59,7 @@ fn expand(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
 }
 
 /// Moves what stands in front of the command behind it: the official command line has its global flags there.
-fn move_command_first(list: &mut Vec<OsString>) {
+fn move_command_first(list: &mut [OsString]) {
     let valued = valued_flags();
     let mut at = 0;
     while let Some(text) = list.get(at).map(|argument| argument.to_str().unwrap_or_default()) {

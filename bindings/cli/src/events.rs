@@ -90,7 +90,7 @@ impl Events {
             "retries": progress.retries,
             "refusals": progress.refusals,
             "rate_bytes_per_second": whole(progress.rate),
-            "eta_ms": progress.eta.map(|eta| millis(eta)),
+            "eta_ms": progress.eta.map(millis),
             "parked": progress.parked,
             "expires_at_ms": expires_at.map(|at| at.0),
         });

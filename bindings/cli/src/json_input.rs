@@ -1,7 +1,7 @@
 //! JSON given on the command line or by `file://`, and `--from-json`: values for flags that are not given.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 use serde_json::{Map, Value};
@@ -30,7 +30,7 @@ pub(crate) fn object(flag: &str, value: &str) -> Outcome<Map<String, Value>> {
     }
 }
 
-fn read(flag: &str, path: &PathBuf) -> Outcome<String> {
+fn read(flag: &str, path: &Path) -> Outcome<String> {
     let failed = |why: String| Failure::usage(format!("{flag}: {} cannot be read: {why}", path.display()));
     let facts = std::fs::metadata(path).map_err(|error| failed(words::trouble(&error)))?;
     if facts.len() > MOST_BYTES {

@@ -12,7 +12,7 @@ use crate::output;
 
 /// Prints the main page, or writes all pages into a directory.
 pub(crate) fn run(dir: Option<&Path>) -> Outcome {
-    let mut cli = Cli::command();
+    let mut cli = Cli::command().disable_help_subcommand(true);
     cli.build();
     match dir {
         None => output::write_out(&page(&cli, "outlast")?),
@@ -30,7 +30,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 fn write_pages(command: &Command, name: &str, dir: &Path) -> Outcome {
     let path = dir.join(format!("{name}.1"));
     std::fs::write(&path, page(command, name)?).map_err(|error| unwritable(&path, &error))?;
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         write_pages(sub, &format!("{name}-{}", sub.get_name()), dir)?;
     }
     Ok(())

@@ -128,12 +128,8 @@ fn grid(head: &[String], body: &[Vec<String>]) -> String {
         });
         format!("|{}|\n", cells.collect::<Vec<_>>().join("|"))
     };
-    let mut text = format!("+{rule}+\n{}+{rule}+\n", line(head));
-    for row in body {
-        text.push_str(&line(row));
-    }
-    text.push_str(&format!("+{rule}+\n"));
-    text
+    let body: String = body.iter().map(|row| line(row)).collect();
+    format!("+{rule}+\n{}+{rule}+\n{body}+{rule}+\n", line(head))
 }
 
 #[cfg(test)]

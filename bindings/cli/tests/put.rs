@@ -195,7 +195,7 @@ fn a_reader_that_has_gone_is_no_failure() {
     let mut child =
         lab.put(SESSION, &file, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
     drop(child.stdout.take());
-    let ended = common::ended(child.wait_with_output().expect("ends"));
+    let ended = common::ended(&child.wait_with_output().expect("ends"));
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(!ended.stderr.contains("outlast: "), "{ended:?}");
 }

@@ -107,7 +107,7 @@ fn a_session_that_ends_parks_and_the_same_command_goes_on() {
     assert!(events.iter().any(|event| event["event"] == "horizon-learned"), "{events:?}");
 
     lab.control().change(|settings| settings.refresh = RefreshMode::Extend);
-    lab.control().change(|settings| settings.token_life = Duration::from_secs(60));
+    lab.control().change(|settings| settings.token_life = Duration::from_mins(1));
     lab.sign_in();
     let second = run(&mut lab.put(SESSION, &file, &["--events", "-"]));
     second.json();
@@ -127,7 +127,7 @@ fn somebody_signs_in_while_it_waits() {
     let parked = running.wait_for(|event| event["event"] == "parked");
     assert!(parked["until_ms"].as_i64() > parked["time_ms"].as_i64(), "{parked}");
     lab.control().change(|settings| settings.refresh = RefreshMode::Extend);
-    lab.control().change(|settings| settings.token_life = Duration::from_secs(60));
+    lab.control().change(|settings| settings.token_life = Duration::from_mins(1));
     lab.sign_in();
     running.wait_for(|event| event["event"] == "resumed");
     let ended = running.end();

@@ -9,6 +9,7 @@ use super::value;
 /// Which account, where, and how to get there.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Account and connection")]
+#[expect(clippy::struct_excessive_bools, reason = "one per switch of the command line")]
 pub(crate) struct ConnectArgs {
     /// Configuration file [default: ~/.oci/config] [env: OCI_CLI_CONFIG_FILE]
     #[arg(long, value_name = "PATH")]

@@ -27,7 +27,6 @@ pub(crate) use uploads::{AbortArgs, ListArgs, UploadsCommand};
     after_long_help = text::MAIN_AFTER,
     after_help = "`outlast help COMMAND` or `outlast COMMAND --help` tell everything; `outlast demo` shows it.",
     max_term_width = 100,
-    propagate_version = true,
     args_override_self = true
 )]
 pub(crate) struct Cli {
@@ -40,7 +39,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Upload a file as one object; takes the flags of `oci os object put`
-    #[command(long_about = text::PUT, after_long_help = text::PUT_AFTER)]
+    #[command(
+        override_usage = "outlast put -bn BUCKET --file PATH [OPTIONS]",
+        long_about = text::PUT,
+        after_long_help = text::PUT_AFTER
+    )]
     Put(Box<PutArgs>),
     /// Look at a session, refresh it once, or keep it alive
     #[command(subcommand, long_about = text::SESSION, after_long_help = text::SESSION_AFTER)]

@@ -11,6 +11,7 @@ use super::value;
 /// Everything `outlast put` takes. Names, aliases and defaults are those of `oci os object put`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "What and where")]
+#[expect(clippy::struct_excessive_bools, reason = "one per switch of the command line")]
 pub(crate) struct PutArgs {
     /// Bucket (required); the short form is -bn
     #[arg(long, value_name = "BUCKET", value_parser = value::label)]

@@ -12,7 +12,7 @@ cost, waits when nobody but a person can help, and goes on where it stopped when
 
 pub(crate) const MAIN_AFTER: &str = "\
 Examples:
-    outlast put --auth security_token -bn backups --file db.tar --part-size 128 --parallel-upload-count 15
+    outlast put --auth security_token -bn backups --file db.tar --parallel-upload-count 15
     outlast session keep --profile LAB --for 8h
     outlast uploads list -bn backups
     outlast demo
@@ -25,8 +25,9 @@ Exit codes:
   130  interrupted; the same command goes on
 
 Environment:
-  OCI_CLI_*        as the official command line reads them: CONFIG_FILE, PROFILE, RC_FILE, AUTH, REGION, ENDPOINT, CERT_BUNDLE, USER, TENANCY, FINGERPRINT, KEY_FILE, KEY_CONTENT, PASSPHRASE, SECURITY_TOKEN_FILE
-  HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE  as everywhere; loopback is never asked of a proxy
+  OCI_CLI_*        what the official command line reads; before the configuration file's values
+  HTTPS_PROXY      a proxy, with NO_PROXY; loopback is never asked of one
+  REQUESTS_CA_BUNDLE  certificate authorities (PEM)
   XDG_STATE_HOME   where upload journals are kept, in outlast/
   NO_COLOR         no colours
 

@@ -40,14 +40,14 @@ pub(super) fn play(stage: &Stage, signals: &Signals) -> Outcome<Record> {
             Heard::Event(event) => play.hear(&event),
             Heard::Line(line) => last_line = line,
             Heard::Silence => {}
-            Heard::End => match put.wait() {
-                Some(0) => break,
-                _ => {
-                    play.bar.finish_and_clear();
-                    let line = last_line.trim_start_matches("outlast: ");
-                    return Err(Failure::new(Code::Failure, format!("the uploading process failed: {line}")));
+            Heard::End => {
+                if put.wait() == Some(0) {
+                    break;
                 }
-            },
+                play.bar.finish_and_clear();
+                let line = last_line.trim_start_matches("outlast: ");
+                return Err(Failure::new(Code::Failure, format!("the uploading process failed: {line}")));
+            }
         }
         play.revoke_if_due();
         if play.kill_is_due() {

@@ -53,13 +53,12 @@ impl Stage {
             .prefix("outlast-demo-")
             .tempdir()
             .map_err(|error| failed("temporary directory", &error))?;
-        let (file, size) = match &args.file {
-            Some(path) => given(path)?,
-            None => {
-                let path = dir.path().join("demo.bin");
-                make(&path, args.size * MIB).map_err(|error| failed("the file", &error))?;
-                (path, args.size * MIB)
-            }
+        let (file, size) = if let Some(path) = &args.file {
+            given(path)?
+        } else {
+            let path = dir.path().join("demo.bin");
+            make(&path, args.size * MIB).map_err(|error| failed("the file", &error))?;
+            (path, args.size * MIB)
         };
         #[expect(
             clippy::cast_precision_loss,

@@ -94,7 +94,7 @@ fn listen(notices: Notices, reporter: &Arc<Reporter>) -> Outcome<std::thread::Jo
     let reporter = Arc::clone(reporter);
     let hear = move || {
         while !notices.is_finished() {
-            if let Some(notice) = notices.next_timeout(Duration::from_secs(60)) {
+            if let Some(notice) = notices.next_timeout(Duration::from_mins(1)) {
                 reporter.notice(&notice);
             }
         }
@@ -171,10 +171,17 @@ fn watch(
 /// The line of a failure before anything was sent.
 fn not_begun(failure: Failure) -> Failure {
     if failure.code() == Code::Parked as u8 {
-        failure.advise("then run the same command again")
+        sign_in(failure, "run the same command again")
     } else {
         failure
     }
+}
+
+/// The line with what to do, unless it says so itself, and with what to do then.
+fn sign_in(failure: Failure, then: &str) -> Failure {
+    let told = failure.line().is_some_and(|line| line.contains("sign in"));
+    let first = if told { "" } else { "sign in with `oci session authenticate`, " };
+    failure.advise(&format!("{first}then {then}"))
 }
 
 /// Why there is no object.
@@ -227,9 +234,9 @@ impl Stop {
         let failure = Failure::from(error);
         match kind {
             ErrorKind::SignInNeeded if resumable => {
-                failure.advise(&format!("then the same command goes on{stored}"))
+                sign_in(failure, &format!("the same command goes on{stored}"))
             }
-            ErrorKind::SignInNeeded => failure.advise("then run the same command again"),
+            ErrorKind::SignInNeeded => sign_in(failure, "run the same command again"),
             ErrorKind::Network | ErrorKind::Service | ErrorKind::Timeout if resumable => {
                 failure.advise(&format!("the same command goes on where it stopped{stored}"))
             }

@@ -18,7 +18,7 @@ use crate::words;
 /// How long reading the files may take.
 const LOAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long the refresh may take, the wait for another process's lock included.
-const REFRESH_WITHIN: Duration = Duration::from_secs(120);
+const REFRESH_WITHIN: Duration = Duration::from_mins(2);
 /// Ends that differ by no more than this are the same: claims are whole seconds.
 const SAME_WITHIN_MS: i64 = 1000;
 

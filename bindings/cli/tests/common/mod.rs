@@ -128,7 +128,7 @@ fn key_pem() -> &'static str {
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Ended {
-    ended(command.output().expect("the binary runs"))
+    ended(&command.output().expect("the binary runs"))
 }
 
 /// Runs a command that reads stdin.
@@ -143,10 +143,10 @@ pub(crate) fn run_with_stdin(command: &mut Command, bytes: &[u8]) -> Ended {
     // It may refuse before it reads.
     let _ = stdin.write_all(bytes);
     drop(stdin);
-    ended(child.wait_with_output().expect("the binary ends"))
+    ended(&child.wait_with_output().expect("the binary ends"))
 }
 
-pub(crate) fn ended(output: Output) -> Ended {
+pub(crate) fn ended(output: &Output) -> Ended {
     Ended {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -231,7 +231,7 @@ impl Running {
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut self.lines, &mut rest).expect("stderr is text");
         let output = self.process.wait_with_output().expect("the binary ends");
-        Ended { stderr: rest, ..ended(output) }
+        Ended { stderr: rest, ..ended(&output) }
     }
 }
 
