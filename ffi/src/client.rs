@@ -111,6 +111,7 @@ impl Client {
             ca_bundle,
             proxy: proxy.map(str::to_owned),
             allow_http: truth(options.allow_http, "allow_http")?,
+            client_request_id: None,
             io_buffer: if io_buffer == 0 { defaults.io_buffer } else { io_buffer },
             seed: None,
             trace: debug.map(|debug| Arc::new(move |line: &str| debug.call(line)) as native::Trace),

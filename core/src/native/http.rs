@@ -53,6 +53,11 @@ impl Http {
     /// Errors: `Config` (CA bundle), `InvalidInput` (proxy).
     pub(crate) fn new(options: &ClientOptions) -> Result<Http, Error> {
         let config = tls::client_config(options.ca_bundle.as_deref())?;
+        let mut always = HeaderMap::new();
+        if let Some(id) = &options.client_request_id {
+            let value = HeaderValue::from_str(id).map_err(|_| illegal("the client request id"))?;
+            always.insert(HeaderName::from_static("opc-client-request-id"), value);
+        }
         let builder = || {
             let builder = Client::builder()
                 .tls_backend_preconfigured(config.clone())
@@ -64,7 +69,8 @@ impl Http {
                 .pool_idle_timeout(IDLE_TIMEOUT)
                 .pool_max_idle_per_host(MAX_IDLE)
                 .tcp_nodelay(true)
-                .user_agent(concat!("outlast/", env!("CARGO_PKG_VERSION")));
+                .user_agent(concat!("outlast/", env!("CARGO_PKG_VERSION")))
+                .default_headers(always.clone());
             // The kernel sees acknowledgements, which we do not: it ends connections whose peer has gone silent.
             #[cfg(target_os = "linux")]
             let builder = builder.tcp_user_timeout(options.stall_timeout);

@@ -26,6 +26,8 @@ pub struct ClientOptions {
     /// Proxy for all requests, for example `http://host:3128`; default: what the environment says
     /// (`HTTPS_PROXY`, `NO_PROXY`), which is not asked for loopback.
     pub proxy: Option<String>,
+    /// Sent as `opc-client-request-id` with every request, for finding them in the service's logs.
+    pub client_request_id: Option<String>,
     /// Allow plain http to other machines. Default: loopback only.
     pub allow_http: bool,
     /// Block in which sources are read, bytes. At most three of them per part in flight are in memory. Default 256 KiB;
@@ -47,6 +49,7 @@ impl Default for ClientOptions {
             stall_timeout: STALL_TIMEOUT,
             ca_bundle: None,
             proxy: None,
+            client_request_id: None,
             allow_http: false,
             io_buffer: 256 << 10,
             seed: None,
@@ -66,6 +69,7 @@ impl fmt::Debug for ClientOptions {
             .field("stall_timeout", &self.stall_timeout)
             .field("ca_bundle", &self.ca_bundle)
             .field("proxy", &self.proxy.is_some())
+            .field("client_request_id", &self.client_request_id)
             .field("allow_http", &self.allow_http)
             .field("io_buffer", &self.io_buffer)
             .field("seed", &self.seed)
