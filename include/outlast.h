@@ -170,7 +170,8 @@
 // How far the upload is: `bytes` (stored and sent), `total` (0 while unknown). Told at most every
 // `progress_interval_ms`; of several that nobody took, only the last is kept.
 #define OUTLAST_EVENT_PROGRESS 28
-// The upload has ended, its last event: `status`, `error` (NULL after success), flag `OUTLAST_FLAG_RESUMABLE`.
+// The upload has ended, its last event, and `outlast_upload_wait` has the result: `status`, `error` (NULL after success), flag
+// `OUTLAST_FLAG_RESUMABLE`.
 #define OUTLAST_EVENT_FINISHED 29
 // The client is closed, its last event.
 #define OUTLAST_EVENT_CLOSED 40

@@ -55,7 +55,8 @@ pub const OUTLAST_EVENT_UNPAUSED: u32 = 27;
 /// How far the upload is: `bytes` (stored and sent), `total` (0 while unknown). Told at most every
 /// `progress_interval_ms`; of several that nobody took, only the last is kept.
 pub const OUTLAST_EVENT_PROGRESS: u32 = 28;
-/// The upload has ended, its last event: `status`, `error` (NULL after success), flag `OUTLAST_FLAG_RESUMABLE`.
+/// The upload has ended, its last event, and `outlast_upload_wait` has the result: `status`, `error` (NULL after success), flag
+/// `OUTLAST_FLAG_RESUMABLE`.
 pub const OUTLAST_EVENT_FINISHED: u32 = 29;
 /// The client is closed, its last event.
 pub const OUTLAST_EVENT_CLOSED: u32 = 40;

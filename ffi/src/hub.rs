@@ -189,6 +189,9 @@ impl Hub {
     fn notice(&self, notice: &Notice) {
         let Some(event) = Happening::of(notice) else { return };
         if event.kind == OUTLAST_EVENT_FINISHED {
+            // Whoever is told of the end finds the result; it is settled within the driver's same turn.
+            let upload = lock(&self.routes).uploads.get(&event.upload).map(|route| route.upload.clone());
+            upload.and_then(|upload| upload.wait_timeout(LAST_WISH));
             // Whoever draws a bar wants to see it full.
             let last = lock(&self.routes)
                 .uploads
