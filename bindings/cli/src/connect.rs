@@ -128,6 +128,7 @@ impl Connection {
             stall_timeout: args.read_timeout.map_or(defaults.stall_timeout, Duration::from_secs),
             ca_bundle: settings.cert_bundle.clone(),
             proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().clone()),
+            client_request_id: args.request_id.clone(),
             allow_http: args.allow_http,
             trace,
             ..defaults

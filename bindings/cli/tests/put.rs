@@ -199,3 +199,20 @@ fn a_reader_that_has_gone_is_no_failure() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(!ended.stderr.contains("outlast: "), "{ended:?}");
 }
+
+#[test]
+fn requests_carry_the_callers_id_and_debug_tells_them_without_secrets() {
+    let lab = Lab::new();
+    let file = lab.file("f", bytes(2 * MIB));
+    let flags = ["--part-size", "1", "--request-id", "night-7", "--debug"];
+    let ended = run(&mut lab.put(SESSION, &file, &flags));
+    ended.json();
+    let log = lab.control().log();
+    assert!(
+        log.iter().all(|entry| entry.headers.get("opc-client-request-id").is_some_and(|id| id == "night-7"))
+    );
+    let told = ended.stderr.lines().filter(|line| line.starts_with("debug: ")).count();
+    assert!(told >= log.len(), "{ended:?}");
+    let token = std::fs::read_to_string(lab.path(".oci/sessions/LAB/token")).expect("a token");
+    assert!(!ended.stderr.contains(&token[..40]), "{ended:?}");
+}

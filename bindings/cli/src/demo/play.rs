@@ -198,6 +198,7 @@ impl<'a> Play<'a> {
                 self.bar.set_length(self.parts);
                 self.bar.set_position(self.stored);
                 self.bar.set_message(self.so_far());
+                self.schedule_late();
             }
             "rejected" => {
                 let tokens = self.tokens();
@@ -262,6 +263,16 @@ impl<'a> Play<'a> {
             self.revoke_at = Some(now + REVOKED_AFTER);
         } else if self.revoked && self.moments.killed == 0 && self.stored * 100 >= self.parts * 52 {
             self.kill_at = Some(now + KILLED_AFTER);
+        }
+    }
+
+    /// No refresh came at the right time: the story goes on all the same.
+    fn schedule_late(&mut self) {
+        let now = Instant::now();
+        if self.revoke_at.is_none() && self.stored * 100 >= self.parts * 50 {
+            self.revoke_at = Some(now);
+        } else if self.revoked && self.kill_at.is_none() && self.stored * 100 >= self.parts * 68 {
+            self.kill_at = Some(now);
         }
     }
 
