@@ -34,7 +34,7 @@ def field_report(start, tmp_path):
     """
 
     @contextlib.contextmanager
-    def scene(token_life_s=4, every_s=1.5, bandwidth="3M", *flags):
+    def scene(token_life_s=6, every_s=1.5, bandwidth="3M", *flags):
         cloud = start("--token-life", f"{token_life_s}s", "--bandwidth", bandwidth, *flags)
         lab = Lab(cloud, tmp_path)
         with Refresher(cloud, SESSION, every_s) as lab.refresher:

@@ -6,7 +6,7 @@ MIB = 1 << 20
 def test_the_official_client_dies_with_its_first_token(field_report):
     with field_report() as lab:
         cloud = lab.cloud
-        file = lab.file("big", 24 * MIB)
+        file = lab.file("big", 32 * MIB)
         run = lab.put(file, "--name", "x", "--part-size", 1, "--parallel-upload-count", 2, "--force")
 
         assert run.code == 1, run
@@ -19,7 +19,7 @@ def test_the_official_client_dies_with_its_first_token(field_report):
         assert newest["generation"] > int(generation), "and a good one lay beside it all the time"
 
         (upload,) = cloud.get("uploads")
-        assert 0 < len(upload["parts"]) < 24, "what it leaves is neither finished nor aborted"
+        assert 0 < len(upload["parts"]) < 32, "what it leaves is neither finished nor aborted"
 
         cloud.post("settings", {"bandwidth_bytes_per_s": None})
         words = ("--name", "x", "--file", file, "--upload-id", upload["id"], "--part-size", 1)

@@ -10,6 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// How long a client may take for each piece of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+const WRITE_BYTES: usize = 256 << 10;
+
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -34,14 +38,21 @@ impl Stream {
         self.read(buffer).await
     }
 
+    /// Writes it all, as long as the client takes some of it now and then.
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.write_all(bytes).await,
-            Self::Tls(stream) => {
-                stream.write_all(bytes).await?;
-                stream.flush().await
-            }
+        for piece in bytes.chunks(WRITE_BYTES) {
+            let written = async {
+                match self {
+                    Self::Plain(stream) => stream.write_all(piece).await,
+                    Self::Tls(stream) => {
+                        stream.write_all(piece).await?;
+                        stream.flush().await
+                    }
+                }
+            };
+            tokio::time::timeout(WRITE_TIMEOUT, written).await.map_err(|_| io::ErrorKind::TimedOut)??;
         }
+        Ok(())
     }
 
     pub(crate) fn is_plain(&self) -> bool {

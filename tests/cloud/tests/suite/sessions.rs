@@ -149,7 +149,7 @@ fn a_refresh_must_name_the_token_that_signed_it() {
 #[test]
 fn refreshes_at_the_same_time_are_counted() {
     let lab = Lab::new();
-    lab.control.change(|settings| settings.refresh_delay = Duration::from_millis(150));
+    lab.control.change(|settings| settings.refresh_delay = Duration::from_secs(1));
     let body = serde_json::json!({ "currentToken": lab.token }).to_string();
     std::thread::scope(|scope| {
         for _ in 0..3 {
