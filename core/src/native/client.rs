@@ -186,7 +186,7 @@ impl Client {
         Ok((Some(opening.journal), None, left.and_then(|state| state.upload_id)))
     }
 
-    /// Changes the rate limit over all uploads, bytes per second; `None` is without limit. Takes effect at once.
+    /// Changes the rate limit over all uploads, bytes per second; `None` (and 0) is without limit. Takes effect at once.
     pub fn limit_rate(&self, rate: Option<u64>) {
         self.0.limiter.set(rate);
     }

@@ -231,15 +231,12 @@ fn classify(error: &reqwest::Error, has_body: bool, meter: &Meter) -> TransportF
     if error.is_builder() {
         return failure(TransportKind::Protocol, format!("the request cannot be built: {cause}"));
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        let hint = if matches!(tls, rustls::Error::InvalidCertificate(_)) {
-            "; a further CA can be given as a bundle"
-        } else {
-            ""
-        };
-        return failure(TransportKind::Tls, format!("no TLS connection: {tls}{hint}"));
-    }
     if error.is_connect() {
+        if let Some(tls) = find::<rustls::Error>(error).filter(|tls| is_lasting(tls)) {
+            let is_certificate = matches!(tls, rustls::Error::InvalidCertificate(_));
+            let hint = if is_certificate { "; a further CA can be given as a bundle" } else { "" };
+            return failure(TransportKind::Tls, format!("no TLS connection: {tls}{hint}"));
+        }
         let what =
             if error.is_timeout() { "connecting took too long" } else { "the service cannot be reached" };
         return failure(TransportKind::Connect, format!("{what}: {cause}"));
@@ -254,6 +251,15 @@ fn classify(error: &reqwest::Error, has_body: bool, meter: &Meter) -> TransportF
         );
     }
     failure(TransportKind::BrokenAfterSending, format!("the connection broke before the answer: {cause}"))
+}
+
+/// Whether a handshake that failed like this will fail again. A peer in trouble of its own may recover.
+fn is_lasting(error: &rustls::Error) -> bool {
+    use rustls::{AlertDescription, Error};
+    !matches!(
+        error,
+        Error::AlertReceived(AlertDescription::InternalError) | Error::General(_) | Error::Other(_)
+    )
 }
 
 fn failure(kind: TransportKind, message: String) -> TransportFailure {

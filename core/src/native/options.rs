@@ -15,7 +15,7 @@ pub struct ClientOptions {
     pub workers: usize,
     /// Where journals are kept; default `$XDG_STATE_HOME/outlast`, else `~/.local/state/outlast`.
     pub state_dir: Option<PathBuf>,
-    /// Bytes per second over all uploads of the client; `None` (default) is without limit.
+    /// Bytes per second over all uploads of the client; `None` (default, as 0) is without limit.
     pub limit_rate: Option<u64>,
     /// Longest time for one connection attempt. Default 10 s.
     pub connect_timeout: Duration,

@@ -18,6 +18,8 @@ pub use api_key::OciApiKey;
 pub use session_files::OciSessionFiles;
 pub use upst::OciGenerateUpst;
 
+use zeroize::Zeroize;
+
 use super::endpoint::Endpoint;
 use super::http::{Http, Outgoing};
 use super::meter::Meter;
@@ -183,8 +185,23 @@ pub struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// Signs a request, sends it to the auth endpoint once and waits for the answer, at most 30 s.
-    pub fn send(&self, request: Request, credential: &Credential) -> Result<Reply, TransportFailure> {
+    /// Signs a request, sends it to the auth endpoint once, and makes something of the outcome; the answer's body, which
+    /// may hold a token, is wiped afterwards. Waits at most 30 s.
+    pub fn ask<T>(
+        &self,
+        request: Request,
+        credential: &Credential,
+        read: impl FnOnce(&Result<Reply, TransportFailure>) -> T,
+    ) -> T {
+        let mut outcome = self.send(request, credential);
+        let result = read(&outcome);
+        if let Ok(reply) = &mut outcome {
+            reply.body.zeroize();
+        }
+        result
+    }
+
+    fn send(&self, request: Request, credential: &Credential) -> Result<Reply, TransportFailure> {
         let label = Label::new(&request, None, None, request.json.len() as u64);
         let meter = Arc::new(Meter::start());
         let outgoing = Outgoing {

@@ -200,7 +200,7 @@ impl Source for OciSessionFiles {
         };
         *lock(&self.exchanged) = Some(token.clone());
         let credential = &held.expect("matched above").credential;
-        let next = auth::parse_refresh(&wire.send(auth::refresh(token), credential))?;
+        let next = wire.ask(auth::refresh(token), credential, auth::parse_refresh)?;
         session_grant(next.expose(), Arc::clone(key)).map_err(|error| ExchangeFailure {
             class: ExchangeClass::Ambiguous,
             error: error.during("refreshing the session"),

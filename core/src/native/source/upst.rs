@@ -53,7 +53,7 @@ impl Source for OciGenerateUpst {
         let passing = |error| ExchangeFailure { class: ExchangeClass::Transient, error, retry_after: None };
         let key = Arc::new(SigningKey::generate(&mut OsRng).map_err(passing)?);
         let request = auth::generate_upst(&key.public_key_pem(), self.minutes);
-        let token = auth::parse_upst(&wire.send(request, &self.signer))?;
+        let token = wire.ask(request, &self.signer, auth::parse_upst)?;
         let grant = session_grant(token.expose(), key)
             .map_err(|error| passing(error.during("minting a session token")))?;
         // Each token ends its own session; the chain of them is as long as the API key is accepted.
