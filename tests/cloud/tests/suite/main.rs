@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests of a server compare its clock with the machine's")]
 
+mod binary;
 mod bodies;
 mod client;
 mod control;
