@@ -41,6 +41,9 @@ const PARKED_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_TIMER: Duration = Duration::from_secs(30);
 /// Claims are whole seconds: a younger credential cannot be told from its successor by its end.
 const LEAST_TELLING_AGE: Duration = Duration::from_secs(1);
+/// A credential that is refused this soon after it replaced a refused one, without ever having worked: the next will be
+/// refused as well.
+const FRESH: Duration = Duration::from_mins(1);
 /// Refused credentials that are remembered, so that a stale file does not bring one back.
 const REMEMBERED_REFUSALS: usize = 4;
 
@@ -49,6 +52,7 @@ const REMEMBERED_REFUSALS: usize = 4;
 struct Current {
     generation: Generation,
     grant: Arc<Grant>,
+    obtained: Mono,
     /// Monotonic moment of its end as seen when it was obtained; guards against a wall clock stepped backwards.
     ends: Option<Mono>,
     leads: Leads,
@@ -295,7 +299,8 @@ impl Session {
             return;
         }
         current.refused = true;
-        let terminal = current.after_refusal && !current.proven;
+        let fresh = !current.proven && now.mono - current.obtained < FRESH;
+        let terminal = current.after_refusal && fresh;
         let grant = Arc::clone(&current.grant);
         self.refused.push_front(grant);
         self.refused.truncate(REMEMBERED_REFUSALS);

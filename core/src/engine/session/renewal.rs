@@ -353,6 +353,7 @@ impl Session {
         let expires_at = grant.expires_at;
         self.current = Some(Current {
             generation: self.last_generation,
+            obtained: now.mono,
             ends,
             leads,
             proven: false,

@@ -10,8 +10,12 @@ use crate::engine::time::{Mono, Now, UnixMillis};
 
 /// Rates are averaged over about this long.
 const MEMORY_SECONDS: f64 = 20.0;
+/// Forecasts rest on about this long: progress may be reported in lumps of minutes.
+const LONG_SECONDS: f64 = 600.0;
 /// Samples are folded in at this pace.
 const SAMPLE: Duration = Duration::from_millis(500);
+/// No forecast before this many samples.
+const LEAST_SAMPLES: u32 = 3;
 /// No forecast before this much time: the first moments say little.
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -21,13 +25,17 @@ pub(super) struct Forecast {
     began: Mono,
     sampled: Mono,
     bytes: u64,
+    /// Bytes per second of late.
     rate: f64,
+    /// Bytes per second in the longer run, for forecasts.
+    steady: f64,
+    samples: u32,
     told: Option<UnixMillis>,
 }
 
 impl Forecast {
     pub(super) fn new(now: Mono) -> Self {
-        Forecast { began: now, sampled: now, bytes: 0, rate: 0.0, told: None }
+        Forecast { began: now, sampled: now, bytes: 0, rate: 0.0, steady: 0.0, samples: 0, told: None }
     }
 
     /// Forgets the rate: the circumstances have changed.
@@ -35,15 +43,19 @@ impl Forecast {
         *self = Forecast { told: self.told, ..Forecast::new(now) };
     }
 
-    /// Bytes went out.
+    /// Bytes went out. They count for the next sample: of parts that report in the same instant, the first would
+    /// otherwise stand for all.
     pub(super) fn sent(&mut self, bytes: u64, now: Mono) {
+        if self.samples == 0 && self.bytes == 0 {
+            // Until the first report nothing is known, not even that nothing was sent.
+            (self.began, self.sampled) = (now, now);
+        }
+        self.sample(now);
         self.bytes += bytes;
-        self.stored(now);
     }
 
-    /// A good moment to look at the clock.
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
-    pub(super) fn stored(&mut self, now: Mono) {
+    fn sample(&mut self, now: Mono) {
         let elapsed = now - self.sampled;
         if elapsed < SAMPLE {
             return;
@@ -52,6 +64,10 @@ impl Forecast {
         let sample = self.bytes as f64 / seconds;
         let weight = if self.rate == 0.0 { 1.0 } else { 1.0 - (-seconds / MEMORY_SECONDS).exp() };
         self.rate += (sample - self.rate) * weight;
+        // The plain average until there is a longer run.
+        let share = (seconds / (now - self.began).as_secs_f64()).max(1.0 - (-seconds / LONG_SECONDS).exp());
+        self.steady += (sample - self.steady) * share.min(1.0);
+        self.samples = self.samples.saturating_add(1);
         self.bytes = 0;
         self.sampled = now;
     }
@@ -59,11 +75,11 @@ impl Forecast {
     /// Time to send `bytes`; `None` while nothing is known.
     #[expect(clippy::cast_precision_loss, reason = "a forecast needs no 53 bits")]
     fn time_for(&self, bytes: u64, now: Mono) -> Option<Duration> {
-        if self.rate < 1.0 || now - self.began < WARM_UP {
+        if self.steady < 1.0 || self.samples < LEAST_SAMPLES || now - self.began < WARM_UP {
             return None;
         }
         // A century is long enough; the conversion would panic on absurd values.
-        Some(Duration::from_secs_f64((bytes as f64 / self.rate).min(3.2e9)))
+        Some(Duration::from_secs_f64((bytes as f64 / self.steady).min(3.2e9)))
     }
 }
 

@@ -57,6 +57,10 @@ impl Upload {
             self.hash(number, ctx);
             return true;
         }
+        // While it is not known whether the credential is refused, no more bytes are sent under it.
+        if self.parts.has_probing() {
+            return false;
+        }
         let Some(lease) = self.lease(ctx) else { return false };
         self.send(number, lease, ctx);
         true
@@ -158,6 +162,8 @@ impl Upload {
     ) {
         let PartState::InFlight(_, generation) = self.parts.of(number).state else { return };
         let free = ctx.note_reply(id, &outcome);
+        // A driver may report progress coarsely, or not at all.
+        let unreported = self.parts.of(number).len.saturating_sub(self.parts.of(number).sent);
         // Whatever follows, the permit is back.
         self.parts.set(number, PartState::Waiting);
         if free {
@@ -170,7 +176,11 @@ impl Upload {
             Err(failure) => return self.on_part_unanswered(number, generation, failure, sent, ctx),
         };
         match oci::verdict(operation, &reply) {
-            Verdict::Done => self.on_part_accepted(number, &answered_facts(&reply), sent, ctx),
+            Verdict::Done => {
+                self.on_part_accepted(number, &answered_facts(&reply), sent, ctx);
+                self.forecast.sent(unreported, ctx.now.mono);
+                self.tell_forecast(ctx);
+            }
             _ if self.phase == Phase::Draining => {}
             Verdict::Refused(_) => self.hold(number, generation, ctx),
             Verdict::UploadGone(facts) => {
@@ -297,8 +307,6 @@ impl Upload {
             let record = Record::Part { number, etag, digests };
             ctx.command(Command::Record { id: None, upload: self.id, record });
         }
-        self.forecast.stored(ctx.now.mono);
-        self.tell_forecast(ctx);
     }
 
     /// A part is stored and its checksums agree.
