@@ -13,6 +13,7 @@ pub struct Clock {
     time: Duration,
     asleep: Duration,
     wrong_ms: i64,
+    stepped: Option<Duration>,
 }
 
 impl Clock {
@@ -49,12 +50,19 @@ impl Clock {
     /// Sets the machine's date forward or back.
     pub fn step(&mut self, ms: i64) {
         self.wrong_ms += ms;
+        self.stepped = Some(self.time);
+    }
+
+    /// Whether the date was set, or the machine slept, not longer ago than this.
+    pub fn was_stepped_within(&self, age: Duration) -> bool {
+        self.stepped.is_some_and(|stepped| self.time - stepped < age)
     }
 
     /// Lets the machine sleep.
     pub fn sleep(&mut self, length: Duration) {
         self.time += length;
         self.asleep += length;
+        self.stepped = Some(self.time);
     }
 }
 

@@ -334,7 +334,9 @@ impl World {
         sticky: bool,
     ) {
         self.audit.exchanging = None;
-        if let Some(token) = token.filter(|_| sticky) {
+        // Unless the clock was set meanwhile, which makes any refusal doubtful.
+        let doubtful = self.clock.was_stepped_within(STALL * 4);
+        if let Some(token) = token.filter(|_| sticky && !doubtful) {
             self.audit.refused.insert((life, token));
         }
         if let Some(date) = outcome.as_ref().ok().and_then(Reply::date) {

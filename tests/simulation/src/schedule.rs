@@ -72,6 +72,8 @@ fn clear_up(world: &mut World) {
     }
     world.issuer.moves_nothing = false;
     world.issuer.chain_life = None;
+    // What was sent before may still take its minute.
+    world.issuer.life = world.issuer.life.max(Duration::from_mins(10));
     world.sign_in();
     world.touch();
 }

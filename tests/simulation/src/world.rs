@@ -238,13 +238,17 @@ impl World {
         self.host.token = TokenFile::KeyWithoutToken;
         self.touch();
         let torn = token[..token.len() / 2].to_owned();
-        self.after(step, move |world| {
-            world.host.token = TokenFile::Torn(torn);
-            world.touch();
-        });
-        self.after(step * 2, move |world| {
-            world.host.token = TokenFile::Whole(token);
-            world.touch();
+        self.write_token(step, TokenFile::Torn(torn));
+        self.write_token(step * 2, TokenFile::Whole(token));
+    }
+
+    fn write_token(&mut self, wait: Duration, token: TokenFile) {
+        self.after(wait, move |world| {
+            // Unless somebody has signed in since.
+            if !matches!(world.host.token, TokenFile::Whole(_)) {
+                world.host.token = token;
+                world.touch();
+            }
         });
     }
 

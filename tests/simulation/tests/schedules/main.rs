@@ -2,4 +2,5 @@
 
 mod field_report;
 mod random;
+mod sessions;
 mod setting;

@@ -50,6 +50,16 @@ pub(crate) fn lasting(mut job: Job, whole: Duration) -> Job {
     job
 }
 
+/// Waits for somebody to sign in as long as it takes.
+pub(crate) fn patient() -> SessionProfile {
+    SessionProfile { wait_for_login: hours(24 * 7), ..SessionProfile::default() }
+}
+
+/// Refreshes that gave a token.
+pub(crate) fn refreshes(world: &World) -> u64 {
+    world.issuer.refreshes
+}
+
 /// How many notices are like this.
 pub(crate) fn count(world: &World, like: impl Fn(&Notice) -> bool) -> usize {
     world.notices.iter().filter(|(_, notice)| like(notice)).count()
