@@ -47,6 +47,7 @@ pub(crate) fn run(args: &PutArgs) -> Outcome {
         target: format!("{}/{}", plan.bucket, plan.object),
         size: plan.source.size(),
         parallel: plan.options.parallel,
+        wait_for_login: args.wait_for_login,
     };
     let reporter = Arc::new(Reporter::new(screen.clone(), events, subject));
     let outcome = upload(args, settings, plan, &reporter, &signals, &output);

@@ -31,6 +31,8 @@ pub(crate) struct Subject {
     pub(crate) size: Option<u64>,
     /// Requests in flight.
     pub(crate) parallel: u32,
+    /// How long it waits for somebody to sign in.
+    pub(crate) wait_for_login: Duration,
 }
 
 /// Tells what happens. Shared by the thread that hears notices and the one that watches progress.

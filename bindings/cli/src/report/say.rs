@@ -1,5 +1,7 @@
 //! Notices in words. What a person can do about something is part of its line.
 
+use std::time::Duration;
+
 use outlast_core::engine::Notice;
 use outlast_core::engine::command::Renewal;
 
@@ -49,8 +51,8 @@ pub(super) fn refreshed(notice: &Notice, first: bool) -> Option<String> {
     }
 }
 
-/// The line for anything else; `None` for what a person need not read.
-pub(super) fn other(notice: &Notice) -> Option<String> {
+/// The line for anything else; `None` for what a person need not read. `wait` is `--wait-for-login`.
+pub(super) fn other(notice: &Notice, wait: Duration) -> Option<String> {
     Some(match notice {
         Notice::Rejected { generation, .. } => {
             format!("the service refused token {generation} before its end; getting another, parts wait")
@@ -62,23 +64,37 @@ pub(super) fn other(notice: &Notice) -> Option<String> {
             "refreshing does not move the session's end any more: it ends at {}, then somebody has to sign in",
             words::moment(*horizon)
         ),
-        Notice::Expiring { expires_at, .. } => format!(
-            "the token ends at {} and nothing here can extend it: sign in again (oci session authenticate) and the upload \
-             goes on",
-            words::moment(*expires_at)
-        ),
-        Notice::WillOutliveSession { estimate, horizon, .. } => format!(
-            "Warning: the upload will outlive the session: it ends about {}, the session at {}; sign in again before then, \
-             give --wait-for-login so that it waits for you, or run the same command again afterwards",
-            words::moment(*estimate),
-            words::moment(*horizon)
-        ),
+        Notice::Expiring { expires_at, .. } => {
+            let or = match wait {
+                Duration::ZERO => "; after that nothing goes on until the same command is run again".into(),
+                wait => format!(", or within {} after it", words::span(wait)),
+            };
+            format!(
+                "the token ends at {} and nothing here can extend it: sign in again (oci session authenticate) before \
+                 then{or}",
+                words::moment(*expires_at)
+            )
+        }
+        Notice::WillOutliveSession { estimate, horizon, .. } => {
+            let or = match wait {
+                Duration::ZERO => "give --wait-for-login so that it waits for you, or run the same command again \
+                                   afterwards"
+                    .into(),
+                wait => format!("or within {} after it, while the upload waits", words::span(wait)),
+            };
+            format!(
+                "Warning: the upload will outlive the session: it ends about {}, the session at {}; sign in again before \
+                 then, {or}",
+                words::moment(*estimate),
+                words::moment(*horizon)
+            )
+        }
         Notice::Parked { error, until: Some(until), .. } => {
             format!("parked: {error}; waiting until {} for that", words::moment(*until))
         }
         Notice::Resumed { .. } => "resumed: somebody has signed in".into(),
         Notice::ClockSkew { skew_ms } => {
-            let span = words::span(std::time::Duration::from_millis(skew_ms.unsigned_abs()));
+            let span = words::span(Duration::from_millis(skew_ms.unsigned_abs()));
             let side = if *skew_ms > 0 { "behind" } else { "ahead of" };
             format!(
                 "this machine's clock is {span} {side} the service's; requests are dated by the service's"

@@ -16,6 +16,7 @@ const RETRY_LINE_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Teller {
     screen: Screen,
     subject: Option<Subject>,
+    wait_for_login: Duration,
     state: Mutex<State>,
 }
 
@@ -29,13 +30,14 @@ struct State {
 
 impl Teller {
     /// For a session alone.
-    pub(crate) fn new(screen: Screen) -> Self {
-        Teller { screen, subject: None, state: Mutex::new(State::default()) }
+    pub(crate) fn new(screen: Screen, wait_for_login: Duration) -> Self {
+        Teller { screen, subject: None, wait_for_login, state: Mutex::new(State::default()) }
     }
 
     /// For an upload.
     pub(super) fn of(screen: Screen, subject: Subject) -> Self {
-        Teller { subject: Some(subject), ..Teller::new(screen) }
+        let wait_for_login = subject.wait_for_login;
+        Teller { subject: Some(subject), ..Teller::new(screen, wait_for_login) }
     }
 
     pub(super) fn screen(&self) -> &Screen {
@@ -67,7 +69,7 @@ impl Teller {
                 say::refreshed(notice, first)
             }
             Notice::Retrying { .. } => self.retry(notice),
-            other => say::other(other),
+            other => say::other(other, self.wait_for_login),
         };
         if let Some(text) = text {
             self.say(&say::painted(notice, &text, self.screen.style()));
@@ -83,7 +85,7 @@ impl Teller {
             return None;
         }
         state.last_retry = Some(now);
-        let text = say::other(notice)?;
+        let text = say::other(notice, self.wait_for_login)?;
         Some(match std::mem::take(&mut state.retries_untold) {
             0 => text,
             untold => format!("{text} (and {} before it)", words::count(untold, "other")),

@@ -34,7 +34,7 @@ pub(super) fn run(args: &KeepArgs) -> Outcome {
     if let (None, Some(error)) = (loaded.expires_at, loaded.last_error) {
         return Err(error.into());
     }
-    let teller = Teller::new(screen);
+    let teller = Teller::new(screen, args.wait_for_login);
     let limit = args.limit.map_or_else(String::new, |limit| format!(" for {}", words::span(limit)));
     teller.say(&format!("keeping the session of profile {} alive{limit}", connection.settings().profile));
     let _hold = session.hold();

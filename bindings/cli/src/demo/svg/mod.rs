@@ -31,9 +31,10 @@ pub(super) fn draw(record: &Record) -> String {
     let tokens_top = 122.0;
     let lanes_top = panels::tokens(&mut canvas, record, &scale, tokens_top) + 34.0;
     let stored_top = panels::lanes(&mut canvas, record, &scale, lanes_top) + 34.0;
+    // Below the curve and its words, above the bars.
+    panels::happenings(&mut canvas, record, &scale, tokens_top, stored_top + panels::CURVE_HEIGHT);
     let bottom = panels::stored(&mut canvas, record, &scale, stored_top);
     let axis = panels::axis(&mut canvas, &scale, bottom);
-    panels::happenings(&mut canvas, record, &scale, tokens_top, bottom);
     let height = panels::legend(&mut canvas, record, axis + 30.0) + 22.0;
     let mut head = Canvas::default();
     title(&mut head, record);

@@ -12,7 +12,10 @@ const TOKEN_HEIGHT: f64 = 20.0;
 const TOKEN_STEP: f64 = 25.0;
 const LANE_HEIGHT: f64 = 26.0;
 const LANE_STEP: f64 = 30.0;
-const CURVE_HEIGHT: f64 = 150.0;
+pub(super) const CURVE_HEIGHT: f64 = 150.0;
+
+/// Labels nearer than this would run into each other.
+const CLOSE: f64 = 220.0;
 
 fn heading(canvas: &mut Canvas, top: f64, name: &str, explained: &str) {
     canvas.text(LEFT, top - 10.0, 13.0, INK, "start", true, name);
@@ -169,7 +172,9 @@ pub(super) fn happenings(canvas: &mut Canvas, record: &Record, scale: &Scale, to
         let x = scale.x(at);
         canvas.line((x, above + 6.0), (x, bottom), BAD, 1.2, "stroke-dasharray=\"3 4\"");
         let text = format!("token {} refused, {:.1} s before its end", index + 1, token.until - at);
-        canvas.label(x, above, BAD, "middle", &text);
+        // The word for the kill needs its place.
+        let close = record.kill.is_some_and(|kill| (0.0..CLOSE).contains(&(scale.x(kill.at) - x)));
+        canvas.label(x, above, BAD, if close { "end" } else { "middle" }, &text);
     }
     if let Some(kill) = record.kill {
         let (x, again) = (scale.x(kill.at), scale.x(kill.again));
