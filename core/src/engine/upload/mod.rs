@@ -182,8 +182,11 @@ pub struct Upload {
     facts: Option<ObjectFacts>,
     /// What the object looks like, kept while we make sure that it is this upload's and the source still the same.
     looked: Option<ObjectFacts>,
-    /// Retries left before the upload goes on with one request at a time.
+    /// Shared by all parts against storms: each failure takes one, each stored part gives one back. With less than
+    /// `parallel` left, no more requests than that are in flight.
     budget: u32,
+    /// With nothing left: when the next request may be tried.
+    storm_until: Option<Mono>,
     retries: u32,
     refusals: u32,
     paused: bool,
@@ -231,6 +234,7 @@ impl Upload {
             facts: None,
             looked: None,
             budget: retry_budget(spec.options.parallel),
+            storm_until: None,
             retries: 0,
             refusals: 0,
             paused: false,
@@ -476,7 +480,8 @@ impl Upload {
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         let call = self.call.as_ref().and_then(Call::due);
         let probe = self.probe.as_ref().and_then(|(probe, _)| probe.due());
-        let parts = (self.phase == Phase::Transferring && !self.paused).then(|| self.parts.due()).flatten();
+        let waits = [self.parts.due(), self.storm_until].into_iter().flatten().min();
+        let parts = waits.filter(|_| self.phase == Phase::Transferring && !self.paused);
         [call, probe, parts].into_iter().flatten().min()
     }
 
@@ -635,7 +640,7 @@ fn answered_facts(reply: &Reply) -> ObjectFacts {
     ObjectFacts { size: None, ..oci::object_facts(reply) }
 }
 
-/// Retries that may be made without any part succeeding before the upload goes on with one request at a time.
+/// Failures in excess of successes before fewer requests are sent at a time.
 fn retry_budget(parallel: u32) -> u32 {
     parallel.saturating_mul(2).max(20)
 }

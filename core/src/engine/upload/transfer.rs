@@ -20,6 +20,7 @@ const DAMAGED_ATTEMPTS: u32 = 5;
 impl Upload {
     pub(super) fn pump_parts(&mut self, ctx: &mut Context<'_>) {
         self.parts.wake(ctx.now.mono);
+        self.storm_until = self.storm_until.filter(|until| *until > ctx.now.mono);
         self.pump_probe(ctx);
         if !self.paused {
             while matches!(self.phase, Phase::Opening | Phase::Transferring)
@@ -35,9 +36,10 @@ impl Upload {
         }
     }
 
-    /// Requests allowed in flight: one at a time while nothing succeeds, so that a storm is not fed.
+    /// Requests allowed in flight. A storm is not fed: the fewer successes, the fewer requests, down to a single one that
+    /// asks whether it is over; after it they grow again with each success.
     fn permitted(&self) -> u32 {
-        if self.budget == 0 { 1 } else { self.spec.options.parallel }
+        self.budget.clamp(1, self.spec.options.parallel)
     }
 
     fn all_stored(&self) -> bool {
@@ -57,8 +59,8 @@ impl Upload {
             self.hash(number, ctx);
             return true;
         }
-        // While it is not known whether the credential is refused, no more bytes are sent under it.
-        if self.parts.has_probing() {
+        // While it is not known whether the credential is refused, or the storm over, no more bytes are sent.
+        if self.parts.has_probing() || self.storm_until.is_some() {
             return false;
         }
         let Some(lease) = self.lease(ctx) else { return false };
@@ -256,6 +258,9 @@ impl Upload {
         self.budget = self.budget.saturating_sub(1);
         let retry_in = RETRY_BACKOFF.wait(failures, after, ctx.random);
         self.parts.set(number, PartState::Backoff(ctx.now.mono + retry_in));
+        if self.budget == 0 {
+            self.storm_until = Some(ctx.now.mono + retry_in);
+        }
         ctx.notice(Notice::Retrying { upload: self.id, part: Some(number), error, failures, retry_in });
     }
 
@@ -291,6 +296,7 @@ impl Upload {
             }
         };
         self.budget = (self.budget + 1).min(retry_budget(self.spec.options.parallel));
+        self.storm_until = None;
         let reported = told_checksum(facts, self.spec.options.checksum).is_some();
         self.reports_checksum = self.reports_checksum.or(Some(reported));
         let part = self.parts.of(number);
