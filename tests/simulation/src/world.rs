@@ -276,6 +276,11 @@ impl World {
         }
     }
 
+    /// How many requests of a kind were sent.
+    pub fn requests(&self, kind: crate::ask::AskKind) -> u64 {
+        self.asked.get(&kind).copied().unwrap_or(0)
+    }
+
     /// The token that is in the file, by its text.
     pub fn token_text(&self) -> Option<String> {
         match &self.host.token {
