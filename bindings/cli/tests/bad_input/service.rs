@@ -58,10 +58,6 @@ pub(crate) fn cases() -> Vec<Case> {
             fault(lab, Op::UploadPart, Action::status(503, "ServiceUnavailable"));
             parts(lab, &["--no-retry", "--parallel-upload-count", "1"])
         }),
-        case("connections that break and `--no-retry`", |lab| {
-            fault(lab, Op::UploadPart, Action::reset(outlast_cloud::At::Middle));
-            parts(lab, &["--no-retry", "--parallel-upload-count", "1"])
-        }),
         case("bytes that are stored damaged every time", |lab| {
             fault(lab, Op::PutObject, Action::Corrupt { shows: Shows::Always });
             put(lab, &["--force", "--max-retries", "1"])
