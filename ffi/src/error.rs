@@ -53,12 +53,21 @@ impl Told {
             status,
             retry,
             retry_after_ms: after.map_or(-1, |after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
-            message: Text::new(&error.to_string()),
+            message: Text::new(&words(error)),
             http_status: http.map_or(0, |http| i32::from(http.status)),
             service_code: Text::of(http.and_then(|http| http.code.as_deref())),
             request_id: Text::of(http.and_then(|http| http.request_id.as_deref())),
             part_number: http.and_then(|http| http.part_number).unwrap_or(0),
         }
+    }
+}
+
+/// The error's own line, and its cause where the service's words do not say it already.
+fn words(error: &Error) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(cause) if error.http().is_none() => format!("{error}: {cause}"),
+        _ => error.to_string(),
     }
 }
 

@@ -63,6 +63,8 @@ struct State {
     last_request: u64,
     wanted: Option<u64>,
     answer: Option<Result<Grant, ExchangeFailure>>,
+    /// The host's word that only a person can help, until it brings a credential.
+    refusal: Option<Error>,
     closed: bool,
 }
 
@@ -102,6 +104,10 @@ impl Supply {
         if let Ok(grant) = &answer {
             state.key = Some(Arc::clone(grant.credential.key()));
             state.current = Some(grant.clone());
+            state.refusal = None;
+        }
+        if let Err(ExchangeFailure { class: ExchangeClass::Refused, error, .. }) = &answer {
+            state.refusal = Some(error.clone());
         }
         if request != 0 || (state.wanted.is_some() && answer.is_ok()) {
             state.wanted = None;
@@ -172,7 +178,11 @@ impl Source for Supply {
     }
 
     fn load(&self) -> Result<Option<Grant>, Error> {
-        Ok(self.lock().current.clone())
+        let state = self.lock();
+        match &state.refusal {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(state.current.clone()),
+        }
     }
 
     fn exchange(&self, _held: Option<&Grant>, _wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
