@@ -1,0 +1,123 @@
+"""Sessions alone."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import outlast
+
+
+def test_tokens_and_headers(cloud: Any) -> None:
+    with outlast.Session(**cloud.login(life=600)) as session:
+        token = session.token()
+        assert token.value.count(".") == 2 and token.value not in repr(token)
+        assert token.expires_at and abs(token.expires_at - time.time() - 600) < 5
+        headers = session.sign("GET", f"{cloud.endpoint}/n/")
+        assert headers.generation == token.generation and "Signature" not in repr(headers)
+        request = urllib.request.Request(f"{cloud.endpoint}/n/", headers=dict(headers))
+        assert urllib.request.urlopen(request).read().decode().strip('"') == cloud.namespace
+        assert session.namespace() == cloud.namespace
+        assert session.status.state == "fresh"
+        assert asyncio.run(session.atoken()).value == token.value
+        assert asyncio.run(session.asign("GET", f"{cloud.endpoint}/n/"))["authorization"]
+
+
+def test_a_refused_generation_is_replaced_once(cloud: Any) -> None:
+    with outlast.Session(**cloud.login()) as session:
+        first = session.token()
+        session.accept(first.generation)
+        # Tokens have whole seconds: within one the next would look like the same.
+        time.sleep(1.1)
+        for _ in range(5):
+            session.reject(first.generation)
+        second = session.token(timeout=10)
+        assert second.generation == first.generation + 1 and second.value != first.value
+        session.reject(first.generation)
+        assert session.token().generation == second.generation
+
+
+def test_an_ended_session_asks_for_a_person(cloud: Any) -> None:
+    arguments = cloud.login(life=1)
+    time.sleep(1.2)
+    with outlast.Session(**arguments) as session:
+        with pytest.raises(outlast.SignInNeeded) as caught:
+            session.token(timeout=10)
+        assert caught.value.retry == "after-sign-in"
+
+
+def test_credentials_from_the_host(cloud: Any) -> None:
+    asked = []
+
+    def supply() -> outlast.Credential:
+        asked.append(1)
+        arguments_token = Path(cloud.token_file).read_text()
+        return outlast.Credential(token=arguments_token, private_key=Path(cloud.key_file).read_bytes())
+
+    cloud.login()
+    with outlast.Session(supply=supply, endpoint=cloud.endpoint, title="the test's session") as session:
+        uploader = outlast.Uploader(session)
+        assert uploader.upload(b"supplied", bucket=cloud.bucket, name="supplied").size == 8
+    assert asked == [1] and cloud.stored("supplied") == b"supplied"
+
+    def refuse() -> outlast.Credential:
+        raise outlast.SignInNeeded("nobody is at home")
+
+    with outlast.Session(supply=refuse, endpoint=cloud.endpoint) as session:
+        with pytest.raises(outlast.SignInNeeded, match="nobody is at home"):
+            session.token(timeout=10)
+
+
+def _child(session: outlast.Session, arguments: dict[str, Any], answers: Any) -> None:
+    try:
+        session.token(timeout=5)
+        answers.put("worked")
+    except outlast.Forked as error:
+        answers.put(error.code)
+    session.close()
+    with outlast.Session(**arguments) as own:
+        answers.put(own.token(timeout=10).value.count("."))
+
+
+def test_a_forked_child_is_told_and_can_begin_anew(cloud: Any) -> None:
+    arguments = cloud.login()
+    context = multiprocessing.get_context("fork")
+    with outlast.Session(**arguments) as session:
+        session.token()
+        answers = context.Queue()
+        child = context.Process(target=_child, args=(session, arguments, answers))
+        child.start()
+        assert answers.get(timeout=20) == "forked"
+        assert answers.get(timeout=20) == 2
+        child.join(20)
+        assert child.exitcode == 0
+        # The parent goes on.
+        assert session.token().value
+
+
+def test_closing_twice_and_using_what_is_closed(cloud: Any) -> None:
+    session = outlast.Session(**cloud.login())
+    session.close()
+    session.close()
+    with pytest.raises(outlast.Error):
+        session.token()
+
+
+def test_the_price_of_a_fresh_token(cloud: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with outlast.Session(**cloud.login()) as session:
+        session.token()
+        rounds = 5000
+        begin = time.perf_counter()
+        for _ in range(rounds):
+            session.token()
+        price = (time.perf_counter() - begin) / rounds
+    with capsys.disabled():
+        print(f"\na fresh token through ctypes: {price * 1e6:.1f} µs")
+    assert os.environ.get("OUTLAST_LIBRARY") or price < 1e-3
