@@ -68,6 +68,11 @@ fn slow() -> Lab {
 fn kill_after(lab: &Lab, path: &Path, parts: u64) -> u64 {
     let mut child = child(lab, path);
     assert!(lab.control.wait(LONG, |stats| stats.parts_stored >= parts), "the child uploads");
+    // The service is ahead of the journal by an answer.
+    common::until("the journal knows a part", || {
+        let listed = journal::list(&lab.state_dir()).expect("readable");
+        listed.iter().any(|found| matches!(&found.state, Ok(Some(state)) if !state.parts.is_empty()))
+    });
     child.kill().expect("the child runs");
     child.wait().expect("the child was ours");
     let gone = lab.control.wait(LONG, |stats| stats.parts_in_flight == 0);

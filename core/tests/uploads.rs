@@ -168,6 +168,8 @@ fn cancelling_leaves_an_aborted_or_a_resumable_upload() {
             ErrorKind::Cancelled
         );
     }
+    // What had left us when it was cancelled may still be on its way to the store.
+    until("the parts in flight ended", || lab.control.stats().parts_in_flight == 0);
     let stored = lab.control.stats().parts_stored;
     lab.control.change(|settings| settings.bandwidth_bytes_per_s = None);
     let outcome = put(&session, &path, "o", parts(MIB, 2)).expect("the cloud is well");
