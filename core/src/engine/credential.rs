@@ -55,8 +55,12 @@ impl Credential {
     /// Whether both stand for the same secret, so that nothing would change by switching.
     pub fn same_as(&self, other: &Credential) -> bool {
         let same = match (self, other) {
-            (Credential::OciSession { token, .. }, Credential::OciSession { token: others, .. }) => token == others,
-            (Credential::OciApiKey { key_id, .. }, Credential::OciApiKey { key_id: others, .. }) => key_id == others,
+            (Credential::OciSession { token, .. }, Credential::OciSession { token: others, .. }) => {
+                token == others
+            }
+            (Credential::OciApiKey { key_id, .. }, Credential::OciApiKey { key_id: others, .. }) => {
+                key_id == others
+            }
             _ => false,
         };
         same && self.key().fingerprint() == other.key().fingerprint()

@@ -140,6 +140,8 @@ impl Context<'_> {
 struct SessionEntry {
     session: Session,
     skew: Skew,
+    /// The caller is done with it: it goes with its last upload and the end of a renewal under way.
+    closing: bool,
 }
 
 /// The engine: decisions of any number of sessions and uploads.
@@ -179,12 +181,13 @@ impl Engine {
         self.now = now;
         let id = SessionId(self.fresh());
         let session = Session::new(id, profile, self.random.bits());
-        self.sessions.insert(id, SessionEntry { session, skew: Skew::default() });
+        self.sessions.insert(id, SessionEntry { session, skew: Skew::default(), closing: false });
         self.settle();
         id
     }
 
-    /// Removes a session; its uploads are cancelled (retained) first, its calls fail.
+    /// Removes a session; its uploads are cancelled (retained) first, its calls fail. A renewal under way is finished: a
+    /// new credential must not get lost between exchange and store.
     pub fn remove_session(&mut self, id: SessionId, now: Now) {
         let uploads: Vec<UploadId> =
             self.uploads.iter().filter(|(_, upload)| upload.session == id).map(|(id, _)| *id).collect();
@@ -196,16 +199,17 @@ impl Engine {
         for call in orphans {
             self.end_call(call, Err(Error::new(ErrorKind::Cancelled, "the session was closed")));
         }
-        if !self.uploads.values().any(|upload| upload.session == id) {
-            self.sessions.remove(&id);
+        if let Some(entry) = self.sessions.get_mut(&id) {
+            entry.closing = true;
         }
+        self.settle();
     }
 
     /// The right to send one request now. After `Wait`, ask again when the session has moved (a notice, or any
     /// round of events); for a caller who only wants fresh headers this is the whole API.
     pub fn session_lease(&mut self, id: SessionId, now: Now) -> LeaseAnswer {
         self.now = now;
-        let answer = match self.sessions.get_mut(&id) {
+        let answer = match self.open(id) {
             Some(entry) => entry.session.lease(now),
             None => LeaseAnswer::Failed(Error::new(ErrorKind::InvalidInput, "the session is closed")),
         };
@@ -267,7 +271,7 @@ impl Engine {
     ) -> UploadId {
         self.now = now;
         let id = UploadId(self.fresh());
-        let Some(entry) = self.sessions.get_mut(&session) else {
+        let Some(entry) = self.sessions.get_mut(&session).filter(|entry| !entry.closing) else {
             let result = Err(Error::new(ErrorKind::InvalidInput, "the session is closed"));
             self.notices.push_back(Notice::Finished { upload: id, result, resumable: false });
             return id;
@@ -301,7 +305,7 @@ impl Engine {
     ) -> CommandId {
         self.now = now;
         let id = CommandId(self.fresh());
-        if self.sessions.contains_key(&session) {
+        if self.open(session).is_some() {
             self.calls.insert(id, (session, Call::new(operation, request, CALL_ATTEMPTS)));
             self.pump();
         } else {
@@ -331,6 +335,10 @@ impl Engine {
         let upload = self.uploads.get(&id)?;
         let session = self.sessions.get(&upload.session)?;
         Some(upload.progress(session.session.state(now), now))
+    }
+
+    fn open(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
+        self.sessions.get_mut(&id).filter(|entry| !entry.closing)
     }
 
     fn fresh(&mut self) -> u64 {
@@ -536,6 +544,10 @@ impl Engine {
                 self.notices.push_back(notice);
             }
         }
+        let uploads = &self.uploads;
+        self.sessions.retain(|id, entry| {
+            !entry.closing || !entry.session.is_idle() || uploads.values().any(|upload| upload.session == *id)
+        });
     }
 
     /// The next thing to do, if any.

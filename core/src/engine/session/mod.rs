@@ -12,8 +12,11 @@
 //! | any(g)      | renewed: lock, load, exchange, store | Fresh(g+1)                 | notice Refreshed          |
 //! | any(g)      | 200 that does not move the end       | as before, horizon learned | notice HorizonLearned     |
 //! | any(g)      | refused and nothing usable is left   | Parked (or Dead)           | notice Parked             |
-//! | any(g+1)    | 401 before it ever worked, and g was refused too | Parked (or Dead) | notice Parked         |
-//! | Parked      | source touched, usable credential    | Fresh(g+1)                 | notice Resumed, Refreshed |
+//! | any(g+1)    | 401 while fresh, and g was refused   | Parked (or Dead)           | notice Parked             |
+//! | Parked      | touched, held, or 5 s: looked at     | Parked                     | Load                      |
+//! | Parked      | usable credential found              | Fresh(g+1)                 | notice Resumed, Refreshed |
+//! | Parked      | found one that was never asked with  | Parked                     | Lock (it may be alive)    |
+//! | any(g)      | refused, and the clock was wrong     | as before, backoff         | notice RefreshFailed      |
 //!
 //! One renewal is in flight at most, and it belongs to nobody's call. Its steps are commands, so that a driver
 //! may crash between any two of them and a simulation may interleave many processes:
@@ -236,7 +239,7 @@ impl Session {
             SessionState::Parked => {
                 let parked = self.parked.as_ref().expect("Parked has its reason");
                 // While somebody is looking the answer is not known: the person may just have signed in.
-                let looked = matches!(self.step, Step::Idle);
+                let looked = self.is_idle();
                 if looked && now.mono >= parked.deadline {
                     LeaseAnswer::Failed(parked.error.clone())
                 } else {
@@ -271,7 +274,7 @@ impl Session {
     /// The error to end with when the service has given no answer for too long and nothing usable is left.
     fn out_of_patience(&self, now: Now) -> Option<Error> {
         // Whoever has just begun to wait sees at least one attempt through.
-        let since = self.without_since.filter(|_| matches!(self.step, Step::Idle))?;
+        let since = self.without_since.filter(|_| self.is_idle())?;
         (now.mono - since >= self.profile.patience).then(|| {
             self.last_error.clone().unwrap_or_else(|| Error::new(ErrorKind::Network, "no credential"))
         })
@@ -332,8 +335,8 @@ impl Session {
     /// Somebody needs the session alive even while idle. A parked session is looked at once more for them.
     pub fn hold(&mut self, now: Now) {
         self.holds += 1;
-        if self.parked.is_some() {
-            self.source_touched();
+        if let Some(parked) = &mut self.parked {
+            parked.next_look = now.mono;
         }
         self.handle_timeout(now);
     }
@@ -353,7 +356,12 @@ impl Session {
 
     /// The source has changed: read it again.
     pub fn source_touched(&mut self) {
-        if matches!(self.step, Step::Idle) { self.look() } else { self.touched = true }
+        if self.is_idle() { self.look() } else { self.touched = true }
+    }
+
+    /// Whether no renewal and no look is under way.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.step, Step::Idle)
     }
 
     fn on_timer(&self) -> bool {
@@ -374,7 +382,7 @@ impl Session {
             }
         } else if let Some(current) = &self.current
             && let Some(left) = self.remaining(current, now)
-            && matches!(self.step, Step::Idle)
+            && self.is_idle()
         {
             let windows = [current.leads.advisory, current.leads.mandatory, Duration::ZERO];
             if let Some(opens) =
@@ -383,7 +391,7 @@ impl Session {
                 at(now.mono + opens.min(LONGEST_TIMER));
             }
         }
-        let may_begin = matches!(self.step, Step::Idle) && self.parked.is_none() && self.is_wanted(now);
+        let may_begin = self.is_idle() && self.parked.is_none() && self.is_wanted(now);
         if let Some(next) = self.next_attempt.filter(|_| may_begin) {
             at(next);
         }
