@@ -225,9 +225,10 @@ impl Session {
                 self.unlock();
                 match failure.class {
                     // The request was dated by a clock that has been found wrong since: that says nothing of the
-                    // credential.
+                    // credential, but what the source holds may look different by the right date.
                     ExchangeClass::Refused if skew_ms != self.skew_ms => {
                         self.failed(failure.error, failure.retry_after, now);
+                        self.source_touched();
                     }
                     ExchangeClass::Refused if self.is_usable(now) => {
                         self.last_error = Some(failure.error);

@@ -454,7 +454,7 @@ fn rule_8_two_clocks() {
     bench.locked().loaded(Ok(Some(token("a", 0, 3600))));
     bench.session.set_skew(-7_200_000, bench.now);
     bench.exchanged(refused());
-    bench.unlocked();
+    bench.unlocked().loaded(Ok(Some(token("a", 0, 3600))));
     assert_eq!(bench.lease(), Ok(1), "it had not ended at all");
     // A clock that makes a new token look old: it is tried once, which also tells the time.
     let mut bench = Bench::empty(patient());
