@@ -75,7 +75,10 @@ impl World {
         let fault = self.befalls(ask.kind(), job, part);
         self.figures.requests += 1;
         if let (Some(job), Some(fault)) = (job, fault) {
-            self.jobs[job].mishaps += u32::from(fault.costs());
+            // When the question breaks whether broken connections were refusals, they all count as bad luck.
+            let probe = matches!(ask.kind(), AskKind::List | AskKind::Head);
+            let cost = if probe { self.jobs[job].options.parallel } else { 1 };
+            self.jobs[job].mishaps += if fault.costs() { cost } else { 0 };
         }
         let transfer = match (body, job) {
             (BodyRef::Source { len, .. }, Some(job)) =>
