@@ -137,6 +137,14 @@ class Lab:
         where = ("-ns", self.cloud.namespace, "-bn", self.cloud.bucket, "--file", file)
         return self.oci("os", "object", "put", *where, *words, **options)
 
+    def outlast_put(self, file, *words):
+        """`outlast put` with the flags that `put` gives to the official command line, and where to refresh."""
+        command = [program("outlast", "OUTLAST"), "put", "--config-file", self.config_file]
+        command += ["--profile", self.profile["profile"], "--auth", "security_token"]
+        command += ["--endpoint", self.cloud.endpoint, "--auth-endpoint", self.cloud.endpoint]
+        command += ["-ns", self.cloud.namespace, "-bn", self.cloud.bucket, "--file", file, *words]
+        return Run([str(word) for word in command], None, self.environment(), self.directory)
+
     def os(self, *words, **options):
         """Any other `oci os …` on the cloud's bucket; the words before the first flag come first."""
         flags = next((at for at, word in enumerate(words) if str(word).startswith("-")), len(words))

@@ -26,3 +26,17 @@ def test_the_official_client_dies_with_its_first_token(field_report):
         again = lab.os("object", "resume-put", *words)
         assert again.ok, again
         assert cloud.bytes_of("x") == file.read_bytes()
+
+
+def test_outlast_put_with_the_same_flags_finishes(field_report):
+    with field_report() as lab:
+        cloud = lab.cloud
+        file = lab.file("big", 32 * MIB)
+        run = lab.outlast_put(file, "--name", "x", "--part-size", 1, "--parallel-upload-count", 2, "--force")
+
+        assert run.code == 0, run
+        stats = cloud.stats()
+        assert len(stats["by_generation"]) > 1, "it went on under the tokens that somebody else had refreshed"
+        assert stats["parts_stored"] == 32, "every part was stored once"
+        assert cloud.get("uploads") == []
+        assert cloud.bytes_of("x") == file.read_bytes()

@@ -225,12 +225,17 @@ impl Parts {
 
     /// Parts that are not stored yet; for streams these are the ones that hold a buffer.
     pub fn unfinished(&self) -> u32 {
-        self.len() - self.done
+        self.count() - self.done
     }
 
     /// Number of parts known.
-    pub fn len(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         u32::try_from(self.all.len()).expect("at most 10,000 parts")
+    }
+
+    /// Whether no part is known yet.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Stored parts.
