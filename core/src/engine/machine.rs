@@ -374,16 +374,16 @@ impl Engine {
         self.now = now;
         match event {
             Event::Loaded { id, result } => {
-                self.step_session(id, |session| session.on_loaded(id, result, now))
+                self.step_session(id, |session| session.on_loaded(id, result, now));
             }
             Event::Locked { id, result } => {
-                self.step_session(id, |session| session.on_locked(id, result, now))
+                self.step_session(id, |session| session.on_locked(id, result, now));
             }
             Event::Exchanged { id, result } => {
                 self.step_session(id, |session| session.on_exchanged(id, result, now));
             }
             Event::Stored { id, result } => {
-                self.step_session(id, |session| session.on_stored(id, result, now))
+                self.step_session(id, |session| session.on_stored(id, result, now));
             }
             Event::Dated { session, date } => {
                 if let Some(entry) = self.sessions.get_mut(&session)

@@ -52,6 +52,7 @@ const REMEMBERED_REFUSALS: usize = 4;
 
 /// One generation in use.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with its own line")]
 struct Current {
     generation: Generation,
     grant: Arc<Grant>,

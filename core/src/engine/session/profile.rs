@@ -9,6 +9,7 @@ use crate::engine::time::UnixMillis;
 
 /// What a session's source can do, and how long to bear with it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent abilities of a source")]
 pub struct SessionProfile {
     /// Words for messages, for example `the session of profile LAB`.
     pub title: String,

@@ -128,6 +128,7 @@ impl Session {
     /// The credential to ask with for the next one, if asking makes sense. What the source holds goes before what we
     /// hold: it is what everybody shares, and the newer chain. Once ours cannot be used it is tried even if it seems to
     /// have ended (our clock may be wrong). `Some(None)`: the source mints from something else.
+    #[expect(clippy::option_option, reason = "not asking, and asking with nothing, are two things")]
     fn to_exchange(&self, found: &Result<Option<Arc<Grant>>, Error>, now: Now) -> Option<Option<Arc<Grant>>> {
         if !self.profile.can_exchange {
             return None;

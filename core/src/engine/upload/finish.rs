@@ -200,7 +200,7 @@ impl Upload {
     fn not_committed(&mut self, ctx: &mut Context<'_>) {
         if !self.gone {
             self.commit();
-        } else if self.parts.len() == 0 {
+        } else if self.parts.count() == 0 {
             ctx.remark(
                 self.id,
                 "the earlier upload is gone at the service and left no object; a new one is begun".into(),
@@ -273,7 +273,7 @@ impl Upload {
             facts,
             upload_id: self.upload_id.clone(),
             size,
-            parts: if self.single { 0 } else { self.parts.len() },
+            parts: if self.single { 0 } else { self.parts.count() },
             parts_reused: self.parts.reused(),
             retries: self.retries,
             refusals: self.refusals,

@@ -123,7 +123,7 @@ impl Upload {
             total: self.total_bytes(),
             stored: self.parts.stored_bytes(),
             in_flight: self.parts.sent_bytes(),
-            parts_total: if self.single { 1 } else { self.parts.len() },
+            parts_total: if self.single { 1 } else { self.parts.count() },
             parts_stored: self.parts.done(),
             parts_reused: self.parts.reused(),
             parts_in_flight: self.parts.permits(),

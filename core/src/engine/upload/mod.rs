@@ -22,14 +22,16 @@
 //! | Confirming     | upload gone / still there              | Ended (verified) / Committing               |
 //! | any            | permanent failure, cancel              | Draining → Aborting or Ended (retained)     |
 //!
-//! The part machine is in [`part`], control requests in [`call`], the journal's records in [`journal`]. Stopping before
-//! the end is in `ending`.
+//! The part machine is in [`part`], control requests in [`call`], the journal's records in [`journal`]. The
+//! beginning is in `begin` and `resume`, the parts' way in `transfer`, the end in `finish`, stopping before it in `ending`.
 
+mod begin;
 pub mod call;
 mod ending;
 mod finish;
 mod forecast;
 pub mod journal;
+mod outcome;
 pub mod part;
 pub mod plan;
 mod resume;
@@ -37,10 +39,9 @@ pub mod spec;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::checksum::Wanted;
-use super::command::{Command, CommandId, Event, Notice, SessionId, UploadId};
+use super::command::{CommandId, Event, Notice, SessionId, UploadId};
 use super::credential::{Generation, Lease};
 use super::error::{Error, ErrorKind};
 use super::machine::Context;
@@ -48,67 +49,17 @@ use super::session::LeaseAnswer;
 use super::time::{Mono, UnixMillis};
 use super::wire::oci::{self, ObjectFacts, Operation, PartEntry};
 use super::wire::{Reply, Request};
+pub use outcome::{Outcome, Progress};
+
 use call::{Answer, Call};
 use forecast::Forecast;
-use journal::{Expected, FORMAT, JournalState, Record};
-use part::{PartState, Parts};
+use journal::{Expected, JournalState};
+use part::Parts;
 use plan::Plan;
 use spec::{ChecksumAlgorithm, CustomerKey, Integrity, OnFailure, Precondition, UploadSpec};
 
 /// Most attempts of a control request while nothing is stored yet.
 const FIRST_ATTEMPTS: u32 = 8;
-
-/// What an upload that succeeded amounts to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What the service says of the object.
-    pub facts: ObjectFacts,
-    /// The service's upload id; `None` for a single put.
-    pub upload_id: Option<String>,
-    /// Bytes of the object.
-    pub size: u64,
-    /// Parts of the object; 0 for a single put.
-    pub parts: u32,
-    /// Parts kept from an earlier run.
-    pub parts_reused: u32,
-    /// Attempts beyond the first, over all parts; refusals not counted.
-    pub retries: u32,
-    /// Parts sent again because their credential was refused.
-    pub refusals: u32,
-    /// Whether our checksums were compared with the object's (`Integrity::Verify`).
-    pub verified: bool,
-}
-
-/// A look at an upload.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// Object size in bytes; `None` while a stream goes on.
-    pub total: Option<u64>,
-    /// Bytes of stored parts.
-    pub stored: u64,
-    /// Bytes of parts in flight that have been sent but not acknowledged.
-    pub in_flight: u64,
-    /// Parts planned so far.
-    pub parts_total: u32,
-    /// Parts stored.
-    pub parts_stored: u32,
-    /// Of these, kept from an earlier run.
-    pub parts_reused: u32,
-    /// Parts being sent now.
-    pub parts_in_flight: u32,
-    /// Attempts beyond the first.
-    pub retries: u32,
-    /// Parts sent again because their credential was refused.
-    pub refusals: u32,
-    /// The session waits for somebody to sign in.
-    pub parked: bool,
-    /// The caller paused it.
-    pub paused: bool,
-    /// Bytes per second over the last half minute or so; 0 while unknown.
-    pub rate: f64,
-    /// Time to the end at that rate, if known.
-    pub eta: Option<Duration>,
-}
 
 /// Where an upload stands. The table is in the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +98,8 @@ struct Stream {
 
 /// One upload.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with its own line")]
+#[expect(clippy::struct_field_names, reason = "the service's own word")]
 pub struct Upload {
     id: UploadId,
     /// The session it sends under.
@@ -250,135 +203,11 @@ impl Upload {
         upload
     }
 
-    fn begin(&mut self, journal: Option<JournalState>, ctx: &mut Context<'_>) -> Result<(), Error> {
-        let options = &self.spec.options;
-        oci::check_target(&self.spec.target)?;
-        if !(1..=1000).contains(&options.parallel) {
-            let message =
-                format!("the number of parallel requests is {}; it must be 1 to 1000", options.parallel);
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
-        plan::check_part_size(options.part_size)?;
-        let Some(size) = self.spec.source.size else {
-            self.stream = Some(Stream::default());
-            self.phase = Phase::Opening;
-            return Ok(());
-        };
-        let journal = journal.filter(|_| !options.single);
-        if let Some(journal) = journal {
-            return self.go_on(journal, size);
-        }
-        if size <= options.part_size || options.single {
-            if size > oci::MAX_PART_BYTES {
-                let message = format!("a single put takes at most 50 GiB and the source has {size} bytes");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-            self.plan = Some(Plan { size, part_size: size.max(1), parts: 1 });
-            self.start_single(ctx);
-            return Ok(());
-        }
-        self.plan = Some(Plan::new(size, options.part_size)?);
-        self.intend(ctx);
-        Ok(())
-    }
-
-    /// Goes on with what an earlier run left.
-    fn go_on(&mut self, journal: JournalState, size: u64) -> Result<(), Error> {
-        self.intent_at = journal.intent_at;
-        if journal.upload_id.is_some() {
-            self.check_same_source(&journal)?;
-            self.plan = Some(Plan::new(size, journal.part_size)?);
-            self.upload_id.clone_from(&journal.upload_id);
-            self.journal = Some(journal);
-            self.list_parts(None, false);
-        } else {
-            // If its upload exists at all it is empty, so it does as well for a source that has changed since.
-            self.plan = Some(Plan::new(size, self.spec.options.part_size)?);
-            self.maybe_created = true;
-            self.journal = Some(journal);
-            self.find_created(None);
-        }
-        Ok(())
-    }
-
-    fn start_single(&mut self, ctx: &mut Context<'_>) {
-        self.single = true;
-        if let Some(plan) = self.plan.filter(|_| self.parts.len() == 0) {
-            self.parts.push(0, plan.size, PartState::Waiting);
-        }
-        self.phase = Phase::Transferring;
-        self.tell_started(0, ctx);
-    }
-
-    /// Writes down that an upload is about to be created.
-    fn intend(&mut self, ctx: &mut Context<'_>) {
-        self.upload_id = None;
-        self.maybe_created = false;
-        self.gone = false;
-        self.journal = None;
-        self.intent_at = ctx.now.wall;
-        self.intended = Some(ctx.now.mono);
-        let id = ctx.id();
-        self.phase = Phase::Intending(id);
-        ctx.command(Command::Record { id: Some(id), upload: self.id, record: self.intent() });
-    }
-
-    fn intent(&self) -> Record {
-        Record::Intent {
-            format: FORMAT,
-            target: self.spec.target.clone(),
-            source: self.spec.source.clone(),
-            part_size: self.plan.map_or(self.spec.options.part_size, |plan| plan.part_size),
-            at: self.intent_at,
-        }
-    }
-
-    fn create(&mut self) {
-        let options = &self.spec.options;
-        let request = oci::create_upload(
-            &self.spec.target,
-            &options.properties,
-            &options.precondition,
-            self.asked_checksum(),
-        );
-        self.set_call(Phase::Creating, Operation::Create, request);
-    }
-
     fn set_call(&mut self, phase: Phase, operation: Operation, request: Request) {
         // Before anything is stored a wrong endpoint or name is more likely than an outage worth sitting out.
         let patience = if self.parts.done() == 0 { FIRST_ATTEMPTS } else { u32::MAX };
         self.phase = phase;
         self.call = Some(Call::new(operation, request, self.spec.options.max_attempts.min(patience)));
-    }
-
-    /// The upload has its id. It is written down before the first part is sent: an intent alone leads back to an empty
-    /// upload only, since anybody's parts may be in another.
-    fn created(&mut self, upload_id: String, ctx: &mut Context<'_>) {
-        if self.journal.take().is_some() {
-            // An earlier run's intent may name another source or part size; the later one counts.
-            ctx.command(Command::Record { id: None, upload: self.id, record: self.intent() });
-        }
-        let record = Record::Created { upload_id: upload_id.clone() };
-        let id = ctx.id();
-        ctx.command(Command::Record { id: Some(id), upload: self.id, record });
-        self.upload_id = Some(upload_id);
-        self.maybe_created = false;
-        self.phase = Phase::RecordingCreate(id);
-    }
-
-    fn begin_transfer(&mut self, ctx: &mut Context<'_>) {
-        self.lay_out();
-        self.phase = Phase::Transferring;
-        self.tell_started(0, ctx);
-    }
-
-    /// Fills the table of parts from the plan; streams fill it as they are read.
-    fn lay_out(&mut self) {
-        let Some(plan) = self.plan.filter(|_| self.parts.len() == 0) else { return };
-        for number in 1..=plan.parts {
-            let (offset, len) = plan.range(number);
-            self.parts.push(offset, len, PartState::Waiting);
-        }
     }
 
     fn tell_started(&self, found: u32, ctx: &mut Context<'_>) {

@@ -44,7 +44,7 @@ impl Upload {
 
     fn all_stored(&self) -> bool {
         match &self.stream {
-            Some(stream) => stream.ended && self.parts.unfinished() == 0 && self.parts.len() > 0,
+            Some(stream) => stream.ended && self.parts.unfinished() == 0 && self.parts.count() > 0,
             None => self.plan.is_some_and(|plan| self.parts.done() == plan.parts),
         }
     }
@@ -74,7 +74,7 @@ impl Upload {
         if self.parts.unfinished() >= self.spec.options.parallel {
             return false;
         }
-        let number = self.parts.len() + 1;
+        let number = self.parts.count() + 1;
         if number > MAX_PARTS {
             let message = "the stream does not end within 10,000 parts; use a larger part size";
             self.fail(Error::new(ErrorKind::InvalidInput, message), ctx);
@@ -114,9 +114,9 @@ impl Upload {
         }
         if self.phase == Phase::Opening {
             if self.stream.is_some_and(|stream| stream.ended) {
-                self.start_single(ctx)
+                self.start_single(ctx);
             } else {
-                self.intend(ctx)
+                self.intend(ctx);
             }
         }
     }
@@ -175,7 +175,7 @@ impl Upload {
         let reply = match outcome {
             Ok(reply) => reply,
             Err(_) if self.phase == Phase::Draining => return,
-            Err(failure) => return self.on_part_unanswered(number, generation, failure, sent, ctx),
+            Err(failure) => return self.on_part_unanswered(number, generation, &failure, sent, ctx),
         };
         match oci::verdict(operation, &reply) {
             Verdict::Done => {
@@ -209,7 +209,7 @@ impl Upload {
         &mut self,
         number: u32,
         generation: Generation,
-        failure: TransportFailure,
+        failure: &TransportFailure,
         sent: Option<Digests>,
         ctx: &mut Context<'_>,
     ) {
