@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a driver waits for the lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a driver waits for an answer.
-pub(crate) const STALL: Duration = Duration::from_secs(60);
+pub(crate) const STALL: Duration = Duration::from_mins(1);
 
 /// Work of a driver that takes time.
 pub(crate) enum Work {
@@ -88,10 +88,10 @@ impl World {
                 self.plan(disk, Item::Work(life, Work::Fill { id, job, offset, len, wanted }));
             }
             Command::Release { upload, offset } => {
-                if let Some(job) = self.job_of(life, upload) {
-                    if self.jobs[job].buffers.remove(&offset).is_none() {
-                        self.fail("a buffer is released that does not exist");
-                    }
+                if let Some(job) = self.job_of(life, upload)
+                    && self.jobs[job].buffers.remove(&offset).is_none()
+                {
+                    self.fail("a buffer is released that does not exist");
                 }
             }
             Command::CheckSource { id, upload } => {

@@ -23,6 +23,7 @@ pub enum Stage {
 
 /// One object to upload.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with its own line")]
 pub struct Job {
     /// Which process does it.
     pub process: usize,

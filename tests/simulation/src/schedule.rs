@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use outlast_core::ErrorKind;
+use outlast_core::engine::Engine;
 use outlast_core::engine::random::Random;
 use outlast_core::engine::session::SessionProfile;
 use outlast_core::engine::upload::spec::{ChecksumAlgorithm, Integrity, OnFailure, UploadOptions};
@@ -124,7 +125,7 @@ fn draw(seed: u64) -> World {
     let mut random = Random::new(seed ^ 0x5eed);
     world.longest = LONGEST;
     world.most_commands = MOST_COMMANDS;
-    world.audit.scan_commands = seed % 16 == 0;
+    world.audit.scan_commands = seed.is_multiple_of(16);
     draw_servers(&mut world, &mut random);
     draw_weather(&mut world, &mut random);
     draw_processes(&mut world, &mut random);
@@ -331,7 +332,7 @@ fn draw_events(world: &mut World, random: &mut Random) {
                 if world.processes[process].engine.is_some() {
                     // Somebody insists: then it is asked again.
                     world.audit.refused.clear();
-                    world.on_engine(process, |engine, session, now| engine.refresh_now(session, now));
+                    world.on_engine(process, Engine::refresh_now);
                 }
             }),
             13 => {

@@ -17,10 +17,11 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::driver::Work;
 use crate::fault::{Script, Weather};
-use crate::host::{Host, Life, TokenFile};
+use crate::host::{Host, Life};
 use crate::issuer::Issuer;
 use crate::job::{Job, Stage};
 use crate::network::Flight;
+use crate::person::Person;
 use crate::process::{Identity, Process};
 use crate::storage::Storage;
 
@@ -49,18 +50,6 @@ pub enum Rest {
     Stuck,
     /// Too much time or too many steps went by.
     Endless,
-}
-
-/// What a person does when sessions are parked.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Person {
-    /// After this long they sign in; `None`: never.
-    pub signs_in_after: Option<Duration>,
-    /// The files are not written in one step.
-    pub writes_slowly: bool,
-    /// Processes are told of the new files; otherwise they have to look.
-    pub is_noticed: bool,
-    called: bool,
 }
 
 /// Times of the machine and its network.
@@ -225,46 +214,6 @@ impl World {
         self.agenda.plan(self.clock.time() + wait, item);
     }
 
-    /// A person signs in and the files are there at once.
-    pub fn sign_in(&mut self) {
-        let token = self.issuer.sign_in(self.clock.server());
-        self.say(|| format!("-- signed in, token {:?}", self.issuer.number(&token)));
-        self.host.token = TokenFile::Whole(token);
-    }
-
-    /// A person signs in: key, then a part of the token, then all of it.
-    pub fn sign_in_slowly(&mut self, step: Duration) {
-        let token = self.issuer.sign_in(self.clock.server());
-        self.host.token = TokenFile::KeyWithoutToken;
-        self.touch();
-        let torn = token[..token.len() / 2].to_owned();
-        self.write_token(step, TokenFile::Torn(torn));
-        self.write_token(step * 2, TokenFile::Whole(token));
-    }
-
-    fn write_token(&mut self, wait: Duration, token: TokenFile) {
-        self.after(wait, move |world| {
-            // Unless somebody has signed in since.
-            if !matches!(world.host.token, TokenFile::Whole(_)) {
-                world.host.token = token;
-                world.touch();
-            }
-        });
-    }
-
-    /// Another program refreshes the token, without our lock.
-    pub fn refresh_elsewhere(&mut self) {
-        let TokenFile::Whole(text) = self.host.token.clone() else { return };
-        let now = self.clock.server();
-        let reply = self.issuer.refresh(&text, now, now);
-        let outcome = outlast_core::engine::wire::auth::parse_refresh(&Ok(reply));
-        if let Ok(next) = outcome {
-            self.say(|| "-- refreshed by another program".to_owned());
-            self.host.token = TokenFile::Whole(next.expose().clone());
-            self.touch();
-        }
-    }
-
     /// The file watches of all processes fire.
     pub fn touch(&mut self) {
         for number in 0..self.processes.len() {
@@ -279,14 +228,6 @@ impl World {
     /// How many requests of a kind were sent.
     pub fn requests(&self, kind: crate::ask::AskKind) -> u64 {
         self.asked.get(&kind).copied().unwrap_or(0)
-    }
-
-    /// The token that is in the file, by its text.
-    pub fn token_text(&self) -> Option<String> {
-        match &self.host.token {
-            TokenFile::Whole(text) => Some(text.clone()),
-            _ => None,
-        }
     }
 
     /// Starts every process that is not running, with all its waiting jobs.
@@ -530,89 +471,6 @@ impl World {
             }
         }
         true
-    }
-
-    /// What an engine tells.
-    fn listen(&mut self, life: Life, notice: Notice) {
-        self.say(|| format!("{life} :: {notice:?}"));
-        let clean = self.audit.shown(&notice);
-        self.must(clean);
-        match &notice {
-            Notice::Finished { upload, result, resumable } => {
-                let once = self.audit.finish(life, *upload);
-                self.must(once);
-                let Some(number) = self.job_of(life, *upload) else {
-                    self.fail("an upload ends that nobody started");
-                };
-                self.figures.endings += 1;
-                let result = (result.clone(), *resumable);
-                self.conclude(number, result);
-            }
-            Notice::Parked { error, .. } => {
-                if !matches!(error.kind(), ErrorKind::SignInNeeded | ErrorKind::Auth | ErrorKind::Config) {
-                    self.fail(&format!("parked for an error that no person can mend: {error}"));
-                }
-                self.figures.parked += 1;
-                self.call_person();
-            }
-            _ => {}
-        }
-        if self.keep_notices {
-            self.notices.push((self.clock.time(), notice));
-        }
-    }
-
-    fn call_person(&mut self) {
-        let Some(wait) = self.person.signs_in_after.filter(|_| !self.person.called) else { return };
-        self.person.called = true;
-        self.after(wait, |world| {
-            world.person.called = false;
-            if world.person.writes_slowly {
-                world.sign_in_slowly(Duration::from_millis(70));
-            } else {
-                world.sign_in();
-            }
-            if world.person.is_noticed {
-                world.touch();
-            }
-        });
-    }
-
-    /// A job's run has ended.
-    fn conclude(
-        &mut self,
-        number: usize,
-        result: (Result<Box<outlast_core::engine::upload::Outcome>, Error>, bool),
-    ) {
-        if let Ok(outcome) = &result.0 {
-            let job = &self.jobs[number];
-            let object = self.storage.object(&job.object);
-            let sound = object
-                .is_some_and(|object| job.versions.iter().any(|content| content.equals(&object.chunks)));
-            if !sound {
-                self.fail("success is told of an object that is not the source");
-            }
-            if outcome.retries > job.mishaps {
-                self.fail(&format!("{} retries for {} mishaps", outcome.retries, job.mishaps));
-            }
-            let size: u64 = object.map_or(0, |object| object.chunks.iter().map(|chunk| chunk.len).sum());
-            if outcome.size != size {
-                self.fail(&format!("{} bytes are told of an object of {size}", outcome.size));
-            }
-            if result.1 {
-                self.fail("a success is called resumable");
-            }
-            self.figures.successes += 1;
-        } else if let Err(error) = &result.0 {
-            if error.kind() == ErrorKind::Internal || error.message().is_empty() {
-                self.fail(&format!("an error that helps nobody: {error}"));
-            }
-            let clean = Audit::text(&error.to_string());
-            self.must(clean);
-        }
-        let job = &mut self.jobs[number];
-        job.stage = Stage::Ended;
-        job.result = Some(result);
     }
 }
 

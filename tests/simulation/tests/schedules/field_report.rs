@@ -42,7 +42,7 @@ fn one_refresh_per_token_life_when_the_lead_is_short() {
     );
     assert!((24.0..=26.0).contains(&lives), "{lives}");
     assert!(
-        (lives - 1.0..=lives + 1.0).contains(&(world.issuer.refreshes as f64)),
+        (lives - 1.0..=lives + 1.0).contains(&f64::from(u32::try_from(world.issuer.refreshes).unwrap())),
         "{}",
         world.issuer.refreshes
     );

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use outlast_core::ErrorKind;
-use outlast_core::engine::Notice;
 use outlast_core::engine::command::Renewal;
 use outlast_core::engine::session::{SessionProfile, SessionState, Windows};
+use outlast_core::engine::{Engine, Notice};
 use outlast_simulation::ask::AskKind;
 use outlast_simulation::fault::Fault;
 use outlast_simulation::process::Identity;
@@ -39,12 +39,14 @@ fn a_late_refusal_of_an_old_generation_changes_nothing() {
     let mut world = signed_in(1, SessionProfile::default());
     let job = world.add_job(0, lasting(huge(16, 4), minutes(40)));
     // Part 1 is answered with 401 long after everybody else has gone on under the next credential.
-    world.script = Some(Box::new(|sending| (sending.part == Some(1) && sending.nth == 0).then_some(Fault::Slow(1))));
+    world.script =
+        Some(Box::new(|sending| (sending.part == Some(1) && sending.nth == 0).then_some(Fault::Slow(1))));
     world.start();
     world.run_until(seconds(1));
-    world.on_engine(0, |engine, session, now| engine.refresh_now(session, now));
+    world.on_engine(0, Engine::refresh_now);
     world.run_until(seconds(5));
-    let generation = world.on_engine(0, |engine, session, now| engine.session_status(session, now)).unwrap().generation;
+    let generation =
+        world.on_engine(0, |engine, session, now| engine.session_status(session, now)).unwrap().generation;
     assert_eq!(generation.0, 2);
     let old = outlast_core::engine::credential::Generation(1);
     world.on_engine(0, |engine, session, now| engine.reject(session, old, now));
@@ -120,8 +122,7 @@ fn another_process_wins_the_refresh() {
     }
     // Four processes, four hours: about five refreshes in all, each used by all four.
     assert!((4..=6).contains(&world.issuer.refreshes), "{}", world.issuer.refreshes);
-    let reloaded =
-        count(&world, |notice| matches!(notice, Notice::Refreshed { how: Renewal::Reloaded, .. }));
+    let reloaded = count(&world, |notice| matches!(notice, Notice::Refreshed { how: Renewal::Reloaded, .. }));
     assert!(reloaded >= 4 + 3 * 4, "{reloaded}");
 }
 
@@ -211,7 +212,7 @@ fn a_refresh_right_after_signing_in_teaches_no_horizon() {
     let job = world.add_job(0, lasting(huge(60, 15), hours(3)));
     for half in 1..6 {
         world.at(Duration::from_millis(500 * half), |world| {
-            world.on_engine(0, |engine, session, now| engine.refresh_now(session, now));
+            world.on_engine(0, Engine::refresh_now);
         });
     }
     world.start();
@@ -251,7 +252,9 @@ fn signing_in_while_a_refresh_is_under_way_is_not_lost() {
     world.issuer.chain_life = Some(hours(2));
     world.pace.round_trip = seconds(4);
     let job = world.add_job(0, lasting(huge(60, 15), minutes(150)));
-    world.script = Some(Box::new(|sending| (sending.kind == AskKind::Refresh && sending.nth == 0).then_some(Fault::Slow(10))));
+    world.script = Some(Box::new(|sending| {
+        (sending.kind == AskKind::Refresh && sending.nth == 0).then_some(Fault::Slow(10))
+    }));
     world.start();
     // In the very moment in which our refresh is at the server, the person signs in, and no file watch fires.
     let rest = world.run_while(|world| world.figures.exchanges == 0);
@@ -264,7 +267,12 @@ fn signing_in_while_a_refresh_is_under_way_is_not_lost() {
 
 #[test]
 fn an_api_key_needs_nothing_and_one_refusal_is_final() {
-    let profile = SessionProfile { can_exchange: false, can_store: false, can_sign_in: false, ..SessionProfile::default() };
+    let profile = SessionProfile {
+        can_exchange: false,
+        can_store: false,
+        can_sign_in: false,
+        ..SessionProfile::default()
+    };
     let mut world = World::new(1);
     world.add_process(Identity::ApiKey, profile);
     let job = world.add_job(0, lasting(huge(100, 15), hours(50)));
@@ -283,7 +291,8 @@ fn an_api_key_needs_nothing_and_one_refusal_is_final() {
 #[test]
 fn idle_sessions_renew_by_timer_or_not_at_all() {
     for (timer, expected) in [(true, 24..=32), (false, 0..=0)] {
-        let mut world = signed_in(1, SessionProfile { timer, windows: Windows::default(), ..SessionProfile::default() });
+        let mut world =
+            signed_in(1, SessionProfile { timer, windows: Windows::default(), ..SessionProfile::default() });
         world.start();
         world.run_until(hours(24));
         assert!(expected.contains(&refreshes(&world)), "timer {timer}: {}", refreshes(&world));

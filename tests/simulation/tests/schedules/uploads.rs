@@ -23,7 +23,10 @@ fn small(parts: usize) -> Job {
 }
 
 /// One job in a world in which `fault` befalls the requests that `script` chooses.
-fn befallen(job: Job, script: impl FnMut(&outlast_simulation::fault::Sending) -> Option<Fault> + 'static) -> World {
+fn befallen(
+    job: Job,
+    script: impl FnMut(&outlast_simulation::fault::Sending) -> Option<Fault> + 'static,
+) -> World {
     let mut world = signed_in(1, SessionProfile::default());
     world.add_job(0, job);
     world.script = Some(Box::new(script));
@@ -117,14 +120,18 @@ fn a_lost_put_answer_is_looked_into() {
     for precondition in [Precondition::None, Precondition::Absent] {
         let mut job = small(1);
         job.options.precondition = precondition;
-        let world = befallen(job, |sending| (sending.kind == AskKind::Put && sending.nth == 0).then_some(Fault::StalledAfter));
+        let world = befallen(job, |sending| {
+            (sending.kind == AskKind::Put && sending.nth == 0).then_some(Fault::StalledAfter)
+        });
         assert_done(&world, 0);
         assert_eq!(asked(&world, AskKind::Put), 1);
         // The same for a stream, whose checksums are known beforehand.
         let mut job = small(1);
         job.streamed = true;
         job.options.part_size = 100;
-        let world = befallen(job, |sending| (sending.kind == AskKind::Put && sending.nth == 0).then_some(Fault::StalledAfter));
+        let world = befallen(job, |sending| {
+            (sending.kind == AskKind::Put && sending.nth == 0).then_some(Fault::StalledAfter)
+        });
         assert_done(&world, 0);
         assert_eq!(asked(&world, AskKind::Put), 1);
     }
