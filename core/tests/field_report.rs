@@ -30,7 +30,8 @@ fn the_upload_outlives_twenty_five_tokens() {
     control.change(|settings| settings.bandwidth_bytes_per_s = Some(size / (TOKEN_LIFE_S * LIVES)));
     let profile = control.login(&Login::new("LAB", dir.path().join("oci"))).unwrap();
     let client =
-        Client::new(ClientOptions { state_dir: Some(dir.path().join("state")), ..ClientOptions::default() }).unwrap();
+        Client::new(ClientOptions { state_dir: Some(dir.path().join("state")), ..ClientOptions::default() })
+            .unwrap();
     let notices = client.subscribe();
     let session = client
         .session(SessionSpec {
@@ -55,8 +56,9 @@ fn the_upload_outlives_twenty_five_tokens() {
     let mut options = UploadOptions { part_size: PART_SIZE, parallel: PARALLEL, ..UploadOptions::default() };
     options.properties.storage_tier = Some(StorageTier::Archive);
     let began = Instant::now();
-    let upload =
-        client.upload(&session, UploadSource::Path(file), target.clone(), options, UploadStart::default()).unwrap();
+    let upload = client
+        .upload(&session, UploadSource::Path(file), target.clone(), options, UploadStart::default())
+        .unwrap();
     let outcome = upload.wait_blocking().unwrap_or_else(|error| {
         let told: Vec<Notice> = std::iter::from_fn(|| notices.try_next())
             .filter(|notice| !matches!(notice, Notice::PartStarted { .. } | Notice::PartStored { .. }))
