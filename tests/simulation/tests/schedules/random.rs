@@ -17,6 +17,7 @@ fn number(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
+#[expect(clippy::disallowed_methods, reason = "how fast the simulation runs is told, not tested")]
 #[test]
 fn whatever_happens_it_ends_with_the_right_object_or_a_clear_error() {
     if let Some(seed) = number("OUTLAST_SIM_SEED") {
