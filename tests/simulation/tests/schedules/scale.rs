@@ -10,6 +10,7 @@ use outlast_simulation::world::Rest;
 
 use crate::setting::{MIB, assert_done, hours, lasting, signed_in};
 
+#[expect(clippy::disallowed_methods, reason = "how fast the simulation runs is told, not tested")]
 fn run(parts: u64, parallel: u32, length: u64) -> f64 {
     let began = Instant::now();
     let mut world = signed_in(1, SessionProfile::default());
