@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use outlast_core::engine::Notice;
@@ -27,6 +27,8 @@ pub(crate) struct Hub {
     routes: Mutex<Routes>,
     inbox: Mutex<Inbox>,
     thread: OnceLock<Thread>,
+    /// Joined by whoever closes first, once the thread has nothing left to do.
+    handle: Mutex<Option<JoinHandle<()>>>,
     ended: Mutex<bool>,
     end: Condvar,
 }
@@ -81,6 +83,7 @@ impl Hub {
             routes: Mutex::default(),
             inbox: Mutex::default(),
             thread: OnceLock::new(),
+            handle: Mutex::default(),
             ended: Mutex::new(false),
             end: Condvar::new(),
         });
@@ -88,8 +91,7 @@ impl Hub {
         let shared = Arc::clone(&hub);
         let handle = native::spawn_quiet("outlast-events", move || shared.run(&client, &notices))?;
         let _ = hub.thread.set(handle.thread().clone());
-        // Detached: whoever closes waits for `ended`, with a limit that joining does not have.
-        drop(handle);
+        *lock(&hub.handle) = Some(handle);
         Ok(hub)
     }
 
@@ -135,14 +137,17 @@ impl Hub {
         self.thread.get().is_some_and(|thread| thread.id() == std::thread::current().id())
     }
 
-    /// Waits until everything has been told; false if that took longer.
+    /// Waits until everything has been told and the thread has ended; false if that took longer.
     pub(crate) fn wait_ended(&self, timeout: Duration) -> bool {
         let ended = lock(&self.ended);
-        *self
-            .end
-            .wait_timeout_while(ended, timeout, |ended| !*ended)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        let ended = self.end.wait_timeout_while(ended, timeout, |ended| !*ended);
+        let ended = *ended.unwrap_or_else(PoisonError::into_inner).0;
+        let handle = if ended { lock(&self.handle).take() } else { None };
+        if let Some(handle) = handle {
+            // It has nothing left to do but to return.
+            let _ = handle.join();
+        }
+        ended
     }
 
     fn wake(&self) {

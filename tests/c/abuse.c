@@ -3,6 +3,7 @@
  * abuse CONFIG PROFILE ENDPOINT NAMESPACE BUCKET FILE
  * Builds as C11 and as C++17; runs under AddressSanitizer, UndefinedBehaviorSanitizer and Valgrind. SIGPIPE keeps its
  * default action throughout. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -252,7 +253,11 @@ static void freed_in_every_order(void)
     outlast_client *client;
     outlast_session *session;
     outlast_upload *upload = NULL;
-    outlast_upload_options options = upload_options("orders");
+    outlast_upload_options options;
+    char name[32];
+    /* Each its own object: a client that was only freed is still putting its upload to rest. */
+    snprintf(name, sizeof name, "order-%d", rounds);
+    options = upload_options(name);
     CHECK(outlast_queue_new(&queue, NULL) == OUTLAST_OK);
     client = new_client(queue);
     session = new_session(client);
@@ -617,6 +622,25 @@ static void price(void)
   close_and_free(client);
 }
 
+/* Nothing of the library is left: the threads of clients that were only freed end by themselves. */
+static void all_threads_end(void)
+{
+  struct timespec pause = {0, 10000000};
+  for (int round = 0; round < 6000; round++) {
+    int tasks = 0;
+    DIR *directory = opendir("/proc/self/task");
+    if (directory == NULL)
+      return;
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
+      tasks += entry->d_name[0] != '.';
+    closedir(directory);
+    if (tasks == 1)
+      return;
+    nanosleep(&pause, NULL);
+  }
+  CHECK(!"threads are left");
+}
+
 int main(int count, char **arguments)
 {
   static const struct {
@@ -635,6 +659,7 @@ int main(int count, char **arguments)
     {"SIGPIPE's default", sigpipe_is_survived},
     {"credentials from nobody", credentials_from_nobody},
     {"price", price},
+    {"all threads end", all_threads_end},
   };
   if (count < 7) {
     fprintf(stderr, "usage: abuse CONFIG PROFILE ENDPOINT NAMESPACE BUCKET FILE [TEST]\n");
