@@ -175,9 +175,12 @@ impl Session {
         if self.dead.is_some() || !matches!(self.step, Step::Idle) {
             return;
         }
-        let due = self.next_attempt.is_none_or(|next| now.mono >= next);
-        if !self.is_usable(now) && due && self.to_exchange(&result, now).is_some() {
-            return self.lock();
+        if !self.is_usable(now) && self.to_exchange(&result, now).is_some() {
+            // Unless the next attempt is planned for later.
+            if self.next_attempt.is_none_or(|next| now.mono >= next) {
+                self.lock();
+            }
+            return;
         }
         if self.parked.is_some() {
             return;

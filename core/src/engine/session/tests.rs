@@ -262,6 +262,15 @@ fn rule_2_a_failed_refresh_hides_no_valid_token() {
     bench.session.on_locked(id, Err(Error::new(ErrorKind::Busy, "busy")), bench.now);
     assert_eq!(bench.lease(), Ok(1));
 
+    // A look meanwhile that finds nothing new is no reason to give up.
+    let mut bench = Bench::new(SessionProfile::default());
+    bench.at(4000).hold();
+    bench.locked().loaded(Ok(Some(token("a", 0, 3600))));
+    bench.exchanged(transient());
+    bench.unlocked().session.source_touched();
+    bench.loaded(Ok(Some(token("a", 0, 3600)))).nothing_to_do();
+    assert_eq!(bench.lease(), Ok(0));
+
     // What the service says about when to ask again is obeyed.
     let mut bench = Bench::new(SessionProfile::default());
     bench.at(52 * 60).hold();
