@@ -65,6 +65,7 @@ impl World {
                 self.issue(life, id);
                 self.lock(life, id);
             }
+            Command::Unlock { .. } if self.processes[life.process].identity == Identity::Mint => {}
             Command::Unlock { .. } => {
                 if self.host.lock.holder != Some(life) {
                     self.fail("a lock is given back that was not had");
@@ -107,7 +108,11 @@ impl World {
             }
             Command::Cancel { id } => self.cancel_flight(life, id),
             Command::Send { .. } => self.send(life, command),
-            Command::CallDone { .. } => {}
+            Command::CallDone { call, .. } => {
+                if !self.calls.remove(&(life, call)) {
+                    self.fail("a call ends that nobody made, or twice");
+                }
+            }
         }
     }
 
@@ -143,7 +148,10 @@ impl World {
     }
 
     fn lock(&mut self, life: Life, id: CommandId) {
-        if self.host.lock.holder.is_none() {
+        if self.processes[life.process].identity == Identity::Mint {
+            // What lives in memory needs no lock between processes.
+            self.plan(self.pace.disk, Item::Work(life, Work::Locked { id }));
+        } else if self.host.lock.holder.is_none() {
             self.host.lock.holder = Some(life);
             self.plan(self.pace.disk, Item::Work(life, Work::Locked { id }));
         } else {
@@ -161,12 +169,15 @@ impl World {
     }
 
     fn exchange(&mut self, life: Life, id: CommandId, grant: Option<&Grant>, skew_ms: i64) {
+        let shared = self.processes[life.process].identity == Identity::Session;
         let token = match grant.map(|grant| &grant.credential) {
-            Some(Credential::OciSession { token, .. }) => Some(token.expose().clone()),
+            Some(Credential::OciSession { token, .. }) if shared => Some(token.expose().clone()),
             _ => None,
         };
-        let alone = self.audit.exchange(life, token.as_deref());
-        self.must(alone);
+        if shared {
+            let alone = self.audit.exchange(life, token.as_deref());
+            self.must(alone);
+        }
         self.figures.exchanges += 1;
         self.processes[life.process].exchanged.clone_from(&token);
         let fault = self.befalls(AskKind::Refresh, None, None);
@@ -235,26 +246,33 @@ impl World {
                 };
                 if let Credential::OciSession { token, .. } = &grant.credential
                     && !replaced
+                    && self.processes[life.process].identity == Identity::Session
+                    && !self.host.is_full
                 {
                     self.host.token = TokenFile::Whole(token.expose().clone());
                 }
-                self.deliver(life, Event::Stored { id, result: Ok(()) });
+                let full = self.host.is_full.then(|| Error::new(ErrorKind::State, "no space left on device"));
+                self.deliver(life, Event::Stored { id, result: full.map_or(Ok(()), Err) });
             }
             Work::Hash { id, job, offset, len, wanted } => {
                 self.jobs[job].permits.remove(&id);
-                let result = self.jobs[job].content().read(offset, len).map(|chunk| chunk.digests(wanted));
+                let content = self.jobs[job].content();
+                let chunk = content.read(offset, len).filter(|_| !self.host.is_unreadable);
+                let result = chunk.map(|chunk| chunk.digests(wanted));
                 let result =
                     result.ok_or_else(|| Error::new(ErrorKind::Source, "the source is shorter than it was"));
                 self.deliver(life, Event::Hashed { id, result });
             }
             Work::Fill { id, job, offset, len, wanted } => self.fill(life, id, (job, offset, len), wanted),
             Work::Check { id, job } => {
-                let result = Ok(self.jobs[job].identity());
+                let unreadable = Error::new(ErrorKind::Source, "input/output error");
+                let identity = Some(self.jobs[job].identity()).filter(|_| !self.host.is_unreadable);
+                let result = identity.ok_or(unreadable);
                 self.deliver(life, Event::SourceChecked { id, result });
             }
             Work::Sync { id, job } => {
-                self.host.sync(job);
-                self.deliver(life, Event::Recorded { id, result: Ok(()) });
+                let result = self.host.sync(job);
+                self.deliver(life, Event::Recorded { id, result });
             }
             Work::Echo(event) => self.deliver(life, event),
         }
@@ -265,6 +283,9 @@ impl World {
             let credential = Credential::OciApiKey { key_id: "t/u/f".into(), key: signing_key() };
             let grant = Grant { credential, issued_at: None, expires_at: None, horizon: None };
             return self.deliver(life, Event::Loaded { id, result: Ok(Some(grant)) });
+        }
+        if self.processes[life.process].identity == Identity::Mint {
+            return self.deliver(life, Event::Loaded { id, result: Ok(None) });
         }
         let result = match self.host.read_token() {
             Ok(Some(text)) => session_grant(text, signing_key()).map(Some),
@@ -290,8 +311,10 @@ impl World {
         let now = self.clock.server();
         let half = self.pace.round_trip / 2;
         let broken = |kind, what: &str| Err(TransportFailure { kind, error: network(what) });
+        let mints = self.processes[life.process].identity == Identity::Mint;
         let act = |world: &mut World| match &token {
             Some(token) => world.issuer.refresh(token, date, now),
+            None if mints => world.issuer.mint(date, now),
             None => reply::failure(401, "NotAuthenticated", now),
         };
         let honest = self.processes[life.process].life == life;
@@ -333,7 +356,9 @@ impl World {
         outcome: &Result<Reply, TransportFailure>,
         sticky: bool,
     ) {
-        self.audit.exchanging = None;
+        if self.audit.exchanging == Some(life) {
+            self.audit.exchanging = None;
+        }
         // Unless the clock was set meanwhile, which makes any refusal doubtful.
         let doubtful = self.clock.was_stepped_within(STALL * 4);
         if let Some(token) = token.filter(|_| sticky && !doubtful) {

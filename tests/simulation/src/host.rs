@@ -44,6 +44,8 @@ pub struct Journal {
     pub bytes: Vec<u8>,
     /// How much of it survives a crash for certain.
     pub durable: usize,
+    /// Something could not be written: whoever waits for it to be durable is told.
+    pub broken: bool,
 }
 
 /// The machine.
@@ -55,11 +57,21 @@ pub struct Host {
     pub lock: Lock,
     /// Journals by job.
     pub journals: BTreeMap<usize, Journal>,
+    /// Nothing can be written just now.
+    pub is_full: bool,
+    /// Sources cannot be read just now.
+    pub is_unreadable: bool,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Host { token: TokenFile::Absent, lock: Lock::default(), journals: BTreeMap::new() }
+        Host {
+            token: TokenFile::Absent,
+            lock: Lock::default(),
+            journals: BTreeMap::new(),
+            is_full: false,
+            is_unreadable: false,
+        }
     }
 }
 
@@ -79,14 +91,24 @@ impl Host {
 
     /// Appends a record.
     pub fn append(&mut self, job: usize, record: &Record) {
-        self.journals.entry(job).or_default().bytes.extend_from_slice(encode(record).as_bytes());
+        let journal = self.journals.entry(job).or_default();
+        journal.broken |= self.is_full;
+        if !journal.broken {
+            journal.bytes.extend_from_slice(encode(record).as_bytes());
+        }
     }
 
     /// Everything written so far survives from now on.
-    pub fn sync(&mut self, job: usize) {
-        if let Some(journal) = self.journals.get_mut(&job) {
-            journal.durable = journal.bytes.len();
+    ///
+    /// Errors: `State`, when not all could be written.
+    pub fn sync(&mut self, job: usize) -> Result<(), Error> {
+        let Some(journal) = self.journals.get_mut(&job) else { return Ok(()) };
+        if journal.broken || self.is_full {
+            journal.broken = true;
+            return Err(Error::new(ErrorKind::State, "no space left on device"));
         }
+        journal.durable = journal.bytes.len();
+        Ok(())
     }
 
     /// A crash keeps what is durable and `part` per mille of the rest.
@@ -104,6 +126,7 @@ impl Host {
         let state = decode(&journal.bytes);
         journal.bytes.truncate(whole);
         journal.durable = whole;
+        journal.broken = false;
         state
     }
 }

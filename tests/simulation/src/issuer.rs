@@ -74,6 +74,18 @@ impl Issuer {
         self.issue(self.chains.len() - 1, now, now + self.life)
     }
 
+    /// Mints a token for an API key; each is a chain of its own.
+    pub fn mint(&mut self, date: UnixMillis, now: UnixMillis) -> Reply {
+        if !in_tolerance(date, now) {
+            self.refusals += 1;
+            return reply::failure(401, "NotAuthenticated", now);
+        }
+        self.chains.push(None);
+        let token = self.issue(self.chains.len() - 1, now, now + self.life);
+        self.refreshes += 1;
+        reply::json(200, format!("{{\"token\":\"{token}\"}}"), now)
+    }
+
     fn issue(&mut self, chain: usize, now: UnixMillis, end: UnixMillis) -> String {
         // Claims are whole seconds.
         let horizon = self.chains[chain];

@@ -197,16 +197,18 @@ impl World {
         let Some(flight) = self.flights.get_mut(&key) else { return };
         let fault = flight.fault;
         let chunk = match (flight.body, flight.job) {
-            (BodyRef::Source { offset, len, .. }, Some(job)) => match self.jobs[job].read(offset, len) {
-                Some(chunk) => Some(chunk),
-                None if flight.grounded => return self.land(key),
-                None => {
-                    let error = Error::new(ErrorKind::Source, "the source is shorter than it was");
-                    let failure = TransportFailure { kind: TransportKind::Source, error };
-                    flight.arrival = Some((Err(failure), None));
-                    return self.plan(Duration::ZERO, Item::Answer(key));
+            (BodyRef::Source { offset, len, .. }, Some(job)) => {
+                match self.jobs[job].read(offset, len).filter(|_| !self.host.is_unreadable) {
+                    Some(chunk) => Some(chunk),
+                    None if flight.grounded => return self.land(key),
+                    None => {
+                        let error = Error::new(ErrorKind::Source, "the source is shorter than it was");
+                        let failure = TransportFailure { kind: TransportKind::Source, error };
+                        flight.arrival = Some((Err(failure), None));
+                        return self.plan(Duration::ZERO, Item::Answer(key));
+                    }
                 }
-            },
+            }
             _ => None,
         };
         let sent = match (flight.body, &chunk) {

@@ -13,6 +13,8 @@ pub enum Identity {
     Session,
     /// An API key: it has no end and nothing renews it.
     ApiKey,
+    /// Tokens minted with an API key: nothing is read or written, no person can help.
+    Mint,
 }
 
 /// One process.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use outlast_core::ErrorKind;
 use outlast_core::engine::Engine;
 use outlast_core::engine::random::Random;
-use outlast_core::engine::session::SessionProfile;
-use outlast_core::engine::upload::spec::{ChecksumAlgorithm, Integrity, OnFailure, UploadOptions};
+use outlast_core::engine::session::{LeaseAnswer, SessionProfile};
+use outlast_core::engine::upload::spec::{
+    ChecksumAlgorithm, Integrity, OnFailure, Precondition, UploadOptions,
+};
 
 use crate::content::Content;
 use crate::fault::Fault;
@@ -68,6 +70,8 @@ pub fn run(seed: u64, trace: bool) -> Figures {
 /// Ends what would hold things up.
 fn clear_up(world: &mut World) {
     world.calm = true;
+    world.host.is_full = false;
+    world.host.is_unreadable = false;
     for process in &mut world.processes {
         process.kill_at = None;
     }
@@ -90,13 +94,22 @@ fn again(world: &mut World, round: u32) -> usize {
         left += 1;
         let Some(error) = job.error().cloned() else { continue };
         let resumable = job.is_resumable();
-        let forgiven = world.jobs[number].forgiven || (round == 1 && world.jobs[number].changed);
+        let forgiven = world.jobs[number].forgiven
+            || error.kind() == ErrorKind::Precondition
+            || (round == 1 && world.jobs[number].changed);
         if round > 0 && !forgiven {
             world.fail(&format!("it was called resumable ({resumable}) and failed again: {error}"));
         }
         // What the caller is told to do in such a case: `--restart`.
-        let restart = matches!(error.kind(), ErrorKind::SourceChanged | ErrorKind::State);
-        if restart && resumable {
+        // An object that may not be replaced, and may be ours: whoever asked for that has to look.
+        if error.kind() == ErrorKind::Precondition
+            && world.jobs[number].options.precondition == Precondition::Absent
+        {
+            world.jobs[number].options.precondition = Precondition::None;
+        }
+        let changed = error.kind() == ErrorKind::SourceChanged;
+        let restart = changed || (error.kind() == ErrorKind::State && !resumable);
+        if changed && resumable {
             world.fail(&format!("this cannot be resumed: {error}"));
         }
         if restart {
@@ -221,11 +234,15 @@ fn draw_weather(world: &mut World, random: &mut Random) {
 fn draw_processes(world: &mut World, random: &mut Random) {
     let count = pick(random, &[1, 1, 1, 2, 3]);
     for _ in 0..count {
-        let identity = if random.chance(5) { Identity::ApiKey } else { Identity::Session };
+        let identity = match random.below(20) {
+            0 => Identity::ApiKey,
+            1 => Identity::Mint,
+            _ => Identity::Session,
+        };
         let wait = if random.chance(60) { Duration::from_hours(48) } else { Duration::ZERO };
         let mut profile = SessionProfile { wait_for_login: wait, ..SessionProfile::default() };
-        if identity == Identity::ApiKey {
-            profile.can_exchange = false;
+        if identity != Identity::Session {
+            profile.can_exchange = identity == Identity::Mint;
             profile.can_store = false;
             profile.can_sign_in = false;
         }
@@ -258,6 +275,8 @@ fn draw_jobs(world: &mut World, random: &mut Random) {
                         ChecksumAlgorithm::Sha384,
                     ],
                 ),
+                max_attempts: if random.chance(15) { 3 } else { 60 },
+                precondition: if random.chance(5) { Precondition::Absent } else { Precondition::None },
                 on_failure: if random.chance(20) { OnFailure::Abort } else { OnFailure::Retain },
                 ..UploadOptions::default()
             };
@@ -294,7 +313,7 @@ fn draw_events(world: &mut World, random: &mut Random) {
         let process = usize::try_from(random.below(world.processes.len() as u64)).unwrap_or(0);
         let job = usize::try_from(random.below(world.jobs.len() as u64)).unwrap_or(0);
         let some_while = Duration::from_millis(random.below(600_000));
-        match random.below(15) {
+        match random.below(20) {
             0 => meddle(world, at, |world| {
                 let text = world.token_text();
                 if let Some(token) = text.and_then(|text| world.issuer.token(&text)) {
@@ -339,6 +358,25 @@ fn draw_events(world: &mut World, random: &mut Random) {
                 let kind = random.below(4);
                 let seed = random.bits();
                 meddle(world, at, move |world| world.jobs[job].change(kind, &mut Random::new(seed)));
+            }
+            14 | 15 => meddle(world, at, move |world| world.call(process, "object-0")),
+            16 => meddle(world, at, move |world| {
+                // A caller who sends requests itself says that one was refused.
+                if world.processes[process].engine.is_some() {
+                    world.on_engine(process, |engine, session, now| {
+                        if let LeaseAnswer::Ready(lease) = engine.session_lease(session, now) {
+                            engine.reject(session, lease.generation, now);
+                        }
+                    });
+                }
+            }),
+            17 => {
+                meddle(world, at, |world| world.host.is_full = true);
+                world.at(at + some_while / 10, |world| world.host.is_full = false);
+            }
+            18 => {
+                meddle(world, at, |world| world.host.is_unreadable = true);
+                world.at(at + some_while / 10, |world| world.host.is_unreadable = false);
             }
             _ => meddle(world, at, move |world| {
                 for upload in world.storage.pending(&world.jobs[job].object.clone()) {

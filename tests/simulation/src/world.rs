@@ -1,6 +1,6 @@
 //! Everything there is, and the passing of time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use outlast_core::engine::command::{CommandId, Event, Notice, SessionId, UploadI
 use outlast_core::engine::random::Random;
 use outlast_core::engine::session::{SessionProfile, SessionState};
 use outlast_core::engine::sign::SigningKey;
-use outlast_core::engine::upload::spec::OnFailure;
+use outlast_core::engine::upload::spec::{OnFailure, Target};
+use outlast_core::engine::wire::oci;
 use outlast_core::{Error, ErrorKind};
 
 use crate::agenda::Agenda;
@@ -131,6 +132,8 @@ pub struct World {
     pub(crate) by_command: BTreeMap<(Life, CommandId), u64>,
     pub(crate) flown: u64,
     pub(crate) asked: BTreeMap<crate::ask::AskKind, u64>,
+    /// Calls outside uploads that have not ended.
+    pub(crate) calls: BTreeSet<(Life, CommandId)>,
 }
 
 impl World {
@@ -162,6 +165,7 @@ impl World {
             by_command: BTreeMap::new(),
             flown: 0,
             asked: BTreeMap::new(),
+            calls: BTreeSet::new(),
         }
     }
 
@@ -294,6 +298,7 @@ impl World {
         self.figures.kills += 1;
         self.processes[number].life.number += 1;
         self.ground(life);
+        self.calls.retain(|(caller, _)| *caller != life);
         if self.host.lock.holder == Some(life) {
             self.unlock();
         }
@@ -355,6 +360,18 @@ impl World {
         result
     }
 
+    /// A caller sends a request of its own through a process.
+    pub fn call(&mut self, number: usize, object: &str) {
+        let target = Target { namespace: "ns".into(), bucket: "b".into(), object: object.into() };
+        let request = oci::head_object(&target, None);
+        let now = self.clock.now();
+        let process = &mut self.processes[number];
+        let Some(engine) = &mut process.engine else { return };
+        let call = engine.call(process.session, oci::Operation::Head, request, now);
+        self.calls.insert((process.life, call));
+        self.drain();
+    }
+
     /// Tells an engine something, if that life is still lived.
     pub(crate) fn deliver(&mut self, life: Life, event: Event) {
         if self.processes[life.process].life != life {
@@ -399,9 +416,9 @@ impl World {
         self.jobs.iter().position(|job| job.process == life.process && job.stage == Stage::Running(upload))
     }
 
-    /// Whether all jobs have ended.
+    /// Whether all jobs and calls have ended.
     pub fn all_ended(&self) -> bool {
-        self.jobs.iter().all(|job| job.stage == Stage::Ended)
+        self.calls.is_empty() && self.jobs.iter().all(|job| job.stage == Stage::Ended)
     }
 
     /// Lets time pass until all jobs have ended or nothing more can happen.
