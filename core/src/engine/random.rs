@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_cap_and_obey_the_service() {
-        let backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(60) };
+        let backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(1) };
         let mut random = Random::new(7);
         for failures in 1..40 {
             let bound = Duration::from_secs(1 << (failures - 1).min(6)).min(backoff.cap);

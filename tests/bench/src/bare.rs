@@ -58,6 +58,7 @@ struct Uploader {
 }
 
 impl Uploader {
+    #[expect(clippy::disallowed_methods, reason = "a driver of its own: requests are dated")]
     /// Signs and sends one request; anything but 2xx is an error.
     async fn send(&self, request: &Request, body: Option<(reqwest::Body, u64)>) -> Result<Reply, Failure> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
