@@ -58,6 +58,8 @@ struct Contestant {
 }
 
 type Failure = Box<dyn std::error::Error>;
+/// A contestant's name, how to start it, and what it used so far.
+type Turn<'a> = (&'static str, &'a dyn Fn(usize) -> Command, Vec<Usage>);
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
@@ -106,7 +108,7 @@ fn main() -> Result<(), Failure> {
         command.args(["--endpoint", &cloud.endpoint(), "--auth-endpoint", &cloud.auth_endpoint()]);
         command
     };
-    let mut contestants: Vec<(&'static str, &dyn Fn(usize) -> Command, Vec<Usage>)> =
+    let mut contestants: Vec<Turn<'_>> =
         vec![("bare reqwest", &bare, vec![]), ("outlast put", &put, vec![]), ("outlast idle", &idle, vec![])];
     // One unmeasured turn each warms the page cache; then they take turns, each round in another order.
     for round in 0..=args.runs {
