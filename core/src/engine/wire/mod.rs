@@ -6,10 +6,14 @@ use std::fmt;
 
 pub mod auth;
 pub mod encode;
+pub mod folio;
+pub mod oauth2;
 pub mod oci;
 pub mod reply;
+pub mod web;
 
 pub use reply::{Reply, TransportFailure, TransportKind, Verdict};
+pub use web::WebRequest;
 
 /// The methods the dialects use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

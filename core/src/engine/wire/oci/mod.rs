@@ -18,6 +18,7 @@ pub use request::{
     abort, bucket, commit, create_upload, delete_object, head_object, list_parts, list_uploads, namespace,
     put_object, upload_part,
 };
+pub(crate) use verdict::harmless;
 pub use verdict::{http_facts, retry_after, verdict};
 
 /// Highest part number, and so the largest number of parts. Source: service limits, `oci.md` 3.5.

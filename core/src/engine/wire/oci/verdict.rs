@@ -164,7 +164,7 @@ fn words(reply: &Reply) -> (Option<String>, Option<String>) {
 }
 
 /// One line of at most `max_chars`, without anything that looks like a JSON Web Token (they begin with `eyJ`).
-fn harmless(text: &str, max_chars: usize) -> String {
+pub(crate) fn harmless(text: &str, max_chars: usize) -> String {
     let text = one_line(text);
     let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
     let mut safe = String::with_capacity(text.len().min(max_chars));
