@@ -113,7 +113,10 @@ struct Play<'a> {
     token: usize,
     refused: Option<usize>,
     revoke_at: Option<Instant>,
-    revoked: bool,
+    /// Tokens that the service was told to refuse.
+    revocations: u32,
+    /// A request was refused for it.
+    refusal_seen: bool,
     kill_at: Option<Instant>,
     moments: Moments,
 }
@@ -140,7 +143,8 @@ impl<'a> Play<'a> {
             token: 0,
             refused: None,
             revoke_at: None,
-            revoked: false,
+            revocations: 0,
+            refusal_seen: false,
             kill_at: None,
             moments: Moments::default(),
         }
@@ -203,6 +207,7 @@ impl<'a> Play<'a> {
             "rejected" => {
                 let tokens = self.tokens();
                 self.refused = Some(self.token);
+                self.refusal_seen = true;
                 let left = self.left(tokens.get(self.token));
                 let text =
                     format!("the service refuses token {}, {left:.1} s before its end", self.token + 1);
@@ -259,29 +264,37 @@ impl<'a> Play<'a> {
             self.say(Mark::Session, &text);
         }
         let now = Instant::now();
-        if !self.revoked && self.revoke_at.is_none() && newest > 1 && self.stored * 100 >= self.parts * 30 {
+        if self.refusal_seen {
+            if self.moments.killed == 0 && self.stored * 100 >= self.parts * 52 {
+                self.kill_at = Some(now + KILLED_AFTER);
+            }
+        } else if self.revocations > 0 {
+            // The refresh came before any request began under the revoked token: this one gets no such time.
+            self.revoke_at = Some(now);
+        } else if self.revoke_at.is_none() && newest > 1 && self.stored * 100 >= self.parts * 30 {
             self.revoke_at = Some(now + REVOKED_AFTER);
-        } else if self.revoked && self.moments.killed == 0 && self.stored * 100 >= self.parts * 52 {
-            self.kill_at = Some(now + KILLED_AFTER);
         }
     }
 
     /// No refresh came at the right time: the story goes on all the same.
     fn schedule_late(&mut self) {
         let now = Instant::now();
-        if self.revoke_at.is_none() && self.stored * 100 >= self.parts * 50 {
-            self.revoke_at = Some(now);
-        } else if self.revoked && self.kill_at.is_none() && self.stored * 100 >= self.parts * 68 {
+        if !self.refusal_seen {
+            if self.revocations == 0 && self.revoke_at.is_none() && self.stored * 100 >= self.parts * 50 {
+                self.revoke_at = Some(now);
+            }
+        } else if self.kill_at.is_none() && self.stored * 100 >= self.parts * 68 {
             self.kill_at = Some(now);
         }
     }
 
     /// Makes the service refuse the present token from now on; its refresh still works, as after a policy change.
     fn revoke_if_due(&mut self) {
-        if self.revoked || self.revoke_at.is_none_or(|at| Instant::now() < at) {
+        if self.refusal_seen || self.revoke_at.is_none_or(|at| Instant::now() < at) {
             return;
         }
-        self.revoked = true;
+        self.revoke_at = None;
+        self.revocations += 1;
         let generation = self.tokens().last().map(|token| token.generation);
         let ops = vec![Op::UploadPart, Op::ListParts, Op::CreateUpload, Op::CommitUpload, Op::HeadObject];
         let rule = Fault { on: On { ops, generation, ..On::default() }, ..Fault::on_all() };

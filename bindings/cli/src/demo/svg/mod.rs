@@ -53,10 +53,10 @@ fn title(canvas: &mut Canvas, record: &Record) {
     let tokens = record.tokens.iter().filter(|token| token.used.is_some()).count();
     let mut events = Vec::new();
     if record.tokens.iter().any(|token| token.refused.is_some()) {
-        events.push("one of them refused early");
+        events.push("one refused early");
     }
     if record.kill.is_some() {
-        events.push("the process killed once");
+        events.push("one kill −9");
     }
     let events = if events.is_empty() { String::new() } else { format!(", {}", events.join(", ")) };
     canvas.text(
