@@ -46,9 +46,15 @@ pub fn run(seed: u64, trace: bool) -> Figures {
                 world.jobs.iter().filter_map(|job| job.error().map(ToString::to_string)).collect();
             world.fail(&format!("nothing goes wrong any more and still: {failures:?}"));
         }
+        // Rounds may be hours apart.
+        if round > 0 {
+            world.sign_in();
+            world.touch();
+        }
         // The same call is usually a new process; a session that is dead needs one.
         for number in 0..world.processes.len() {
-            if world.random.chance(50) || world.is_dead(number) {
+            let keyed = world.processes[number].identity != Identity::Session;
+            if world.random.chance(50) || keyed || world.is_dead(number) {
                 world.kill(number);
             }
         }

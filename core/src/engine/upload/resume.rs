@@ -180,17 +180,15 @@ impl Upload {
         page: Page<UploadEntry>,
         ctx: &mut Context<'_>,
     ) -> Result<(), Error> {
-        // The answer has just told the service's time.
+        // The answer has just told the service's time. The machine's clock may have been set since the intent, one way or
+        // the other; and a machine that has slept since is older than its monotonic clock says.
+        let by_date = self.intent_at.offset(ctx.skew.ms().min(0));
         let earliest = match self.intended {
             Some(intended) => {
                 let age = i64::try_from((ctx.now.mono - intended).as_millis()).unwrap_or(i64::MAX);
-                // A machine that has slept since is younger than the date says, one whose date was set may be older.
-                ctx.server_time()
-                    .offset(-age)
-                    .min(self.intent_at.offset(ctx.skew.ms()))
-                    .offset(-CLOCK_SLACK_MS)
+                by_date.min(ctx.server_time().offset(-age)).offset(-CLOCK_SLACK_MS)
             }
-            None => self.intent_at.offset(ctx.skew.ms().min(0)).offset(-EARLIER_SLACK_MS),
+            None => by_date.offset(-EARLIER_SLACK_MS),
         };
         let name = self.spec.target.object.clone();
         let ours = |entry: &UploadEntry| {
