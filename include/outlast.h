@@ -719,7 +719,9 @@ outlast_status outlast_queue_new(struct outlast_queue **out,
 
 // A descriptor that is readable while events wait: for poll, epoll, select, asyncio, libuv. Level-triggered.
 //
-// Ownership: the queue's; neither read nor close it. It is closed on exec. Threads: any. Errors: -1 for what is no queue.
+// Need not be read. A loop that cannot help reading what it watches may read a duplicate; it must then take events until
+// `TIMEOUT` each time, since the descriptor becomes readable anew only after all had been taken.
+// Ownership: the queue's; do not close it. It is closed on exec. Threads: any. Errors: -1 for what is no queue.
 int32_t outlast_queue_fd(const struct outlast_queue *queue);
 
 // Takes the next event, waiting for it at most `timeout_ms` (0: only if one waits; below 0: without limit).

@@ -154,7 +154,9 @@ pub unsafe extern "C" fn outlast_queue_new(
 
 /// A descriptor that is readable while events wait: for poll, epoll, select, asyncio, libuv. Level-triggered.
 ///
-/// Ownership: the queue's; neither read nor close it. It is closed on exec. Threads: any. Errors: -1 for what is no queue.
+/// Need not be read. A loop that cannot help reading what it watches may read a duplicate; it must then take events until
+/// `TIMEOUT` each time, since the descriptor becomes readable anew only after all had been taken.
+/// Ownership: the queue's; do not close it. It is closed on exec. Threads: any. Errors: -1 for what is no queue.
 #[unsafe(no_mangle)]
 pub extern "C" fn outlast_queue_fd(queue: *const outlast_queue) -> i32 {
     quietly(-1, || handle::get(queue).map_or(-1, |queue| queue.readable.as_raw_fd()))
@@ -236,6 +238,23 @@ mod tests {
         assert!(!is_readable(&queue));
         let none = queue.next(Some(Duration::ZERO)).err().expect("it is empty");
         assert_eq!(none.status, crate::status::OUTLAST_E_TIMEOUT);
+    }
+
+    #[test]
+    fn whoever_reads_the_descriptor_and_takes_all_is_told_again() {
+        let queue = Queue::new().ok().expect("descriptors are to be had");
+        let mut theirs = queue.readable.try_clone().expect("descriptors are to be had");
+        for round in 0..3 {
+            for upload in 0..4 {
+                queue.push(progress(upload, round));
+            }
+            // One byte for all of them, and it is gone before the first is taken.
+            assert_eq!(theirs.read(&mut [0; 8]).ok(), Some(1));
+            for upload in 0..4 {
+                assert_eq!(queue.next(None).ok().map(|event| event.upload), Some(upload));
+            }
+            assert!(theirs.read(&mut [0]).is_err(), "nothing waits, so it is not readable");
+        }
     }
 
     #[test]
