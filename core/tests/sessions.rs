@@ -315,7 +315,7 @@ fn a_new_key_before_its_token_is_waited_out() {
     });
     let grant = source.load().expect("the pair is whole by now").expect("there is a token");
     writer.join().expect("the writer does not panic");
-    assert_eq!(grant.credential.key().fingerprint(), profile.fingerprint);
+    assert_eq!(grant.credential.key().expect("it signs").fingerprint(), profile.fingerprint);
     assert!(!format!("{grant:?}").contains(&token[..20]));
 }
 
@@ -397,6 +397,7 @@ impl Source for Custom {
             can_exchange: true,
             can_store: false,
             can_sign_in: false,
+            ..Abilities::default()
         }
     }
 

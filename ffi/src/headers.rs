@@ -25,7 +25,7 @@ pub struct Headers {
 
 impl From<Signed> for Headers {
     fn from(signed: Signed) -> Headers {
-        let text = |(name, value): &(&'static str, _)| {
+        let text = |(name, value): &(String, _)| {
             let value: &outlast_core::engine::secret::Secret<String> = value;
             (Text::new(name), Text::new(value.expose()))
         };

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use outlast_core::engine::credential::{Credential, Generation};
+use outlast_core::engine::credential::Generation;
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::session::SessionState;
 use outlast_core::engine::wire::Method;
@@ -177,10 +177,7 @@ pub unsafe extern "C" fn outlast_session_token(
     guard(&err, || {
         let token = token?;
         let lease = handle::get(session)?.native.lease_blocking(limit(timeout_ms))?;
-        let text = match &lease.grant.credential {
-            Credential::OciSession { token, .. } => token.expose(),
-            Credential::OciApiKey { key_id, .. } => key_id,
-        };
+        let text = lease.grant.credential.expose_token();
         let fits = buffer.fill(text.as_bytes());
         token.fill(&outlast_token {
             size: 0,

@@ -102,7 +102,7 @@ impl Supply {
             return Err(Failure::invalid("nobody waits for this request (any more)"));
         }
         if let Ok(grant) = &answer {
-            state.key = Some(Arc::clone(grant.credential.key()));
+            state.key = grant.credential.key().ok().cloned();
             state.current = Some(grant.clone());
             state.refusal = None;
         }
@@ -174,6 +174,7 @@ impl Source for Supply {
             can_exchange: true,
             can_store: false,
             can_sign_in: true,
+            ..Abilities::default()
         }
     }
 
@@ -214,7 +215,7 @@ unsafe fn read_grant(supply: &Supply, given: &outlast_credential) -> Result<Gran
         (Some(token), None) => session_grant(token.expose(), key)?,
         (None, Some(key_id)) => {
             let credential = Credential::OciApiKey { key_id: key_id.to_owned(), key };
-            Grant { credential, issued_at: None, expires_at: None, horizon: None }
+            Grant::new(credential)
         }
         _ => return Err(Failure::invalid("a credential has either a token or a key_id")),
     };

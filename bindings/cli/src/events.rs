@@ -140,6 +140,14 @@ fn described(notice: &Notice) -> (&'static str, Value) {
             ("refresh-failed", json!({ "retry_in_ms": millis(*retry_in), "error": error_fields(error) }))
         }
         Notice::HorizonLearned { horizon, .. } => ("horizon-learned", json!({ "horizon_ms": horizon.0 })),
+        Notice::ChainEnded { reason, error, .. } => (
+            "chain-ended",
+            json!({
+                "reason": reason.name(),
+                "suspicious": reason.is_suspicious(),
+                "error": error_fields(error),
+            }),
+        ),
         Notice::Expiring { expires_at, .. } => ("expiring", json!({ "expires_at_ms": expires_at.0 })),
         Notice::WillOutliveSession { estimate, horizon, .. } => {
             ("will-outlive-session", json!({ "estimate_ms": estimate.0, "horizon_ms": horizon.0 }))

@@ -110,10 +110,10 @@ pub fn session_grant(token_text: &str, key: Arc<SigningKey>) -> Result<Grant, Er
     let token = token_text.trim();
     let token = token.strip_prefix("ST$").unwrap_or(token);
     Ok(Grant {
-        credential: Credential::OciSession { token: Secret::new(token.to_owned()), key },
         issued_at: claims.issued_at,
         expires_at: Some(claims.expires_at),
         horizon: claims.session_ends_at.map(|end| end.max(claims.expires_at)),
+        ..Grant::new(Credential::OciSession { token: Secret::new(token.to_owned()), key })
     })
 }
 
@@ -320,13 +320,16 @@ mod tests {
             (plain.expires_at, plain.issued_at, plain.horizon),
             (Some(UnixMillis::from_secs(100)), Some(UnixMillis::from_secs(40)), None)
         );
-        let key_id = plain.credential.key_id();
+        let key_id = plain.credential.signer().unwrap().key_id;
         assert!(key_id.expose().starts_with("ST$eyJ") && key_id.expose().ends_with("c2lnbmF0dXJl"));
         assert!(!format!("{plain:?}").contains("eyJ"));
         assert_eq!(grant(&json!({"exp": 100, "sess_exp": 500})).horizon, Some(UnixMillis::from_secs(500)));
         assert_eq!(grant(&json!({"exp": 100, "sess_exp": 5})).horizon, Some(UnixMillis::from_secs(100)));
         let prefixed = session_grant(&format!("ST${}", token(&json!({"exp": 100}))), key()).unwrap();
-        assert_eq!(prefixed.credential.key_id().expose(), &format!("ST${}", token(&json!({"exp": 100}))));
+        assert_eq!(
+            prefixed.credential.signer().unwrap().key_id.expose(),
+            &format!("ST${}", token(&json!({"exp": 100})))
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain::{ChainEnd, Intent};
 use super::checksum::{Digests, Wanted};
 use super::credential::{Generation, Grant, Lease};
 use super::error::Error;
@@ -69,6 +70,18 @@ pub enum Command {
         /// Whose.
         session: SessionId,
     },
+    /// Before a refresh token is presented that is used up by that: make the record of it durable (fsync) beside the
+    /// stored credential; or, without an intent, remove the record. Terminal: [`Event::Intended`].
+    Intend {
+        /// This command.
+        id: CommandId,
+        /// Whose.
+        session: SessionId,
+        /// What is about to be presented; the record belongs to this very refresh token.
+        grant: Arc<Grant>,
+        /// What to record; `None`: the service did not act, the token is as good as before.
+        intent: Option<Intent>,
+    },
     /// Ask the source's service for the next credential, once, never repeated by the driver.
     /// Terminal: [`Event::Exchanged`].
     Exchange {
@@ -81,7 +94,8 @@ pub enum Command {
         /// Server time minus local time in milliseconds, to date the request with.
         skew_ms: i64,
     },
-    /// Persist a new credential before it is used. Terminal: [`Event::Stored`].
+    /// Persist a new credential before it is used; a record of [`Command::Intend`] ends with it.
+    /// Terminal: [`Event::Stored`].
     Store {
         /// This command.
         id: CommandId,
@@ -198,6 +212,13 @@ pub enum Event {
         /// An error means the lock could not be had in time.
         result: Result<(), Error>,
     },
+    /// Outcome of [`Command::Intend`].
+    Intended {
+        /// The command.
+        id: CommandId,
+        /// After an error nothing is presented: what is not recorded could be presented twice.
+        result: Result<(), Error>,
+    },
     /// Outcome of [`Command::Exchange`].
     Exchanged {
         /// The command.
@@ -294,9 +315,16 @@ pub struct ExchangeFailure {
 /// What to make of a failed exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExchangeClass {
-    /// The service refuses for good: only a person can get a new credential.
+    /// The service refuses for good: what was asked with is never asked with again, only a person can get a new one.
     Refused,
-    /// Passing trouble: try again while there is time.
+    /// The same, and the service says that the refresh token had been used before.
+    Reused,
+    /// The service refuses who asks (a client's secret, a scope, a grant type): what was asked with is as good as before,
+    /// somebody has to mend the configuration.
+    Misconfigured,
+    /// Nothing was sent: try again while there is time.
+    NotSent,
+    /// Passing trouble, and the service did not act: try again while there is time.
     Transient,
     /// The answer was lost: whether the service acted is unknown.
     Ambiguous,
@@ -338,6 +366,15 @@ pub enum Notice {
         session: SessionId,
         /// The end.
         horizon: UnixMillis,
+    },
+    /// The chain of refresh tokens has ended; the current credential serves to its own end.
+    ChainEnded {
+        /// Whose.
+        session: SessionId,
+        /// Why.
+        reason: ChainEnd,
+        /// In words, and what to do.
+        error: Error,
     },
     /// The credential ends soon and nothing on hand can extend it.
     Expiring {

@@ -379,6 +379,9 @@ impl Engine {
             Event::Locked { id, result } => {
                 self.step_session(id, |session| session.on_locked(id, result, now));
             }
+            Event::Intended { id, result } => {
+                self.step_session(id, |session| session.on_intended(id, result, now));
+            }
             Event::Exchanged { id, result } => {
                 self.step_session(id, |session| session.on_exchanged(id, result, now));
             }

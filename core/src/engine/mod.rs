@@ -9,6 +9,7 @@
 //! [`Engine`]. The service's dialect lives in [`wire`], its signatures in [`sign`].
 #![forbid(unsafe_code)]
 
+pub mod chain;
 pub mod checksum;
 pub mod claims;
 pub mod command;

@@ -186,6 +186,13 @@ impl Driver {
                     self.block(move |_| drop(held));
                 }
             }
+            (Command::Intend { session, grant, intent, .. }, Some(ticket)) => {
+                let Some(source) = self.pend(session, ticket.id()) else { return };
+                self.block(move |_| {
+                    let id = ticket.id();
+                    ticket.finish(Event::Intended { id, result: source.intend(&grant, intent.as_ref()) });
+                });
+            }
             (Command::Exchange { session, grant, skew_ms, .. }, Some(ticket)) => {
                 let Some(source) = self.pend(session, ticket.id()) else { return };
                 let Some(auth) = self.sessions.get(&session).map(|room| Arc::clone(&room.auth)) else {

@@ -105,6 +105,7 @@ impl Client {
             can_exchange: abilities.can_exchange,
             can_store: abilities.can_store,
             can_sign_in: abilities.can_sign_in,
+            chain: abilities.chain,
             timer: spec.timer,
             wait_for_login: spec.wait_for_login,
             ..SessionProfile::default()

@@ -429,6 +429,7 @@ impl Driver {
         let id = match event {
             Event::Loaded { id, .. }
             | Event::Locked { id, .. }
+            | Event::Intended { id, .. }
             | Event::Exchanged { id, .. }
             | Event::Stored { id, .. }
             | Event::Replied { id, .. }

@@ -176,8 +176,10 @@ fn build(outgoing: Outgoing<'_>) -> Result<reqwest::Request, Error> {
     let Outgoing { endpoint, mut request, credential, skew_ms, body, meter } = outgoing;
     request.target = endpoint.full_target(&request.target);
     let url = endpoint.url(&request.target)?;
-    let date = clock::wall().offset(skew_ms);
-    let signed = authorize(&request, endpoint.host(), date, credential)?;
+    let signed = match credential {
+        Credential::Bearer(_) => None,
+        signs => Some(authorize(&request, endpoint.host(), clock::wall().offset(skew_ms), signs)?),
+    };
     let method = match request.method {
         Method::Get => reqwest::Method::GET,
         Method::Head => reqwest::Method::HEAD,
@@ -194,8 +196,14 @@ fn build(outgoing: Outgoing<'_>) -> Result<reqwest::Request, Error> {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal(name))?;
         headers.insert(name, secret(value)?);
     }
-    for (name, value) in &signed.headers {
+    for (name, value) in signed.iter().flat_map(|signed| &signed.headers) {
         headers.insert(HeaderName::from_static(name), secret(value.expose())?);
+    }
+    if let Credential::Bearer(bearer) = credential {
+        for (name, value) in bearer.headers() {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal(name))?;
+            headers.insert(name, secret(value.expose())?);
+        }
     }
     let carries = matches!(request.method, Method::Post | Method::Put);
     let body = body.unwrap_or_else(|| Body::whole(std::mem::take(&mut request.json), meter));

@@ -11,7 +11,7 @@ use super::message::Message;
 use super::reply;
 use super::source::SourceSpec;
 use crate::engine::SessionId;
-use crate::engine::credential::{Generation, Lease};
+use crate::engine::credential::{Credential, Generation, Lease};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
 use crate::engine::session::SessionStatus;
@@ -61,8 +61,8 @@ struct Inner {
 pub struct Signed {
     /// The generation they use: name it in [`Session::reject`] when the service answers 401.
     pub generation: Generation,
-    /// Names in lower case, in the order in which they are to be sent; `authorization` is last.
-    pub headers: Vec<(&'static str, Secret<String>)>,
+    /// Names in lower case, in the order in which they are to be sent; a signature's `authorization` is last.
+    pub headers: Vec<(String, Secret<String>)>,
 }
 
 impl Session {
@@ -185,7 +185,8 @@ impl Session {
         authorize(&request, endpoint.host(), date, &lease.grant.credential)
     }
 
-    /// Signs a request that the caller sends itself, to any service that takes this credential.
+    /// Authorises a request that the caller sends itself, to any service that takes this credential: signs it, or gives
+    /// the headers that carry the bearer token.
     ///
     /// Shape: with `body`, its length, type and SHA-256 are covered too, and `content_type` is needed. Without it (and
     /// for the bytes of a put or part, which these services leave outside the signature) date, target and host are.
@@ -205,6 +206,9 @@ impl Session {
         let endpoint = Endpoint::parse(&url[..path], self.0.client.options().allow_http)?;
         let target = if path == url.len() { "/" } else { &url[path..] };
         endpoint.url(target)?;
+        if let Credential::Bearer(bearer) = &lease.grant.credential {
+            return Ok(Signed { generation: lease.generation, headers: bearer.headers().to_vec() });
+        }
         let mut headers = Vec::new();
         if body.is_some() {
             let content_type = content_type.ok_or_else(|| invalid("a signed body needs a content type"))?;
@@ -221,7 +225,8 @@ impl Session {
         };
         let date = clock::wall().offset(self.0.published.skew_ms());
         let signed = authorize(&request, endpoint.host(), date, &lease.grant.credential)?;
-        Ok(Signed { generation: lease.generation, headers: signed.headers })
+        let headers = signed.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Signed { generation: lease.generation, headers })
     }
 }
 

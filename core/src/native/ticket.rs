@@ -21,6 +21,7 @@ impl Ticket {
         let (id, fallback): (CommandId, fn(CommandId, Error) -> Event) = match command {
             Command::Load { id, .. } => (*id, |id, error| Event::Loaded { id, result: Err(error) }),
             Command::Lock { id, .. } => (*id, |id, error| Event::Locked { id, result: Err(error) }),
+            Command::Intend { id, .. } => (*id, |id, error| Event::Intended { id, result: Err(error) }),
             Command::Exchange { id, .. } => (*id, |id, error| {
                 // Whether the service acted is not known, so nobody may say it did not.
                 let failure = ExchangeFailure { class: ExchangeClass::Ambiguous, error, retry_after: None };

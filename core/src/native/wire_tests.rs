@@ -38,7 +38,7 @@ fn key() -> Arc<SigningKey> {
 
 fn lease() -> Lease {
     let credential = Credential::OciSession { token: Secret::new("a.b.c".into()), key: key() };
-    let grant = Grant { credential, issued_at: None, expires_at: None, horizon: None };
+    let grant = Grant::new(credential);
     Lease { generation: Generation(1), grant: Arc::new(grant) }
 }
 

@@ -72,6 +72,7 @@ impl World {
                 }
                 self.unlock();
             }
+            Command::Intend { .. } => unreachable!("no identity of this world rotates"),
             Command::Exchange { id, grant, skew_ms, .. } => {
                 self.issue(life, id);
                 self.exchange(life, id, grant.as_deref(), skew_ms);
@@ -281,7 +282,7 @@ impl World {
     fn load(&mut self, life: Life, id: CommandId, looks: u32) {
         if self.processes[life.process].identity == Identity::ApiKey {
             let credential = Credential::OciApiKey { key_id: "t/u/f".into(), key: signing_key() };
-            let grant = Grant { credential, issued_at: None, expires_at: None, horizon: None };
+            let grant = Grant::new(credential);
             return self.deliver(life, Event::Loaded { id, result: Ok(Some(grant)) });
         }
         if self.processes[life.process].identity == Identity::Mint {

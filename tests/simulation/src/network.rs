@@ -95,7 +95,7 @@ impl World {
         };
         let token = match &lease.grant.credential {
             Credential::OciSession { token, .. } => Some(token.expose().clone()),
-            Credential::OciApiKey { .. } => None,
+            Credential::OciApiKey { .. } | Credential::Bearer(_) => None,
         };
         self.flown += 1;
         let key = self.flown;

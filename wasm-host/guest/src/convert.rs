@@ -88,6 +88,9 @@ pub(crate) fn notice(notice: Notice) -> wit::Notice {
                 retry_in_ms: millis(retry_in),
             })
         }
+        Notice::ChainEnded { error, .. } => {
+            wit::Notice::Remark(wit::Remark { upload: None, text: error.to_string() })
+        }
         Notice::HorizonLearned { horizon, .. } => wit::Notice::HorizonLearned(horizon.0),
         Notice::Expiring { expires_at, .. } => wit::Notice::Expiring(expires_at.0),
         Notice::WillOutliveSession { upload, estimate, horizon } => {

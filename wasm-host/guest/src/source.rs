@@ -58,7 +58,7 @@ impl Source {
             wit::Source::ApiKey(api) => {
                 let key = key(api.key, api.pass_phrase)?;
                 let credential = Credential::OciApiKey { key_id: api.key_id, key };
-                Ok(Source::ApiKey(Grant { credential, issued_at: None, expires_at: None, horizon: None }))
+                Ok(Source::ApiKey(Grant::new(credential)))
             }
         }
     }
@@ -133,7 +133,8 @@ impl Source {
         outcome: &Result<Reply, TransportFailure>,
     ) -> Result<Grant, ExchangeFailure> {
         let next = auth::parse_refresh(outcome)?;
-        session_grant(next.expose(), Arc::clone(held.credential.key())).map_err(|error| ExchangeFailure {
+        let key = held.credential.key();
+        key.and_then(|key| session_grant(next.expose(), Arc::clone(key))).map_err(|error| ExchangeFailure {
             class: ExchangeClass::Ambiguous,
             error: error.during("refreshing the session"),
             retry_after: None,

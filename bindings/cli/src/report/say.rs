@@ -64,6 +64,10 @@ pub(super) fn other(notice: &Notice, wait: Duration) -> Option<String> {
             "refreshing does not move the session's end any more: it ends at {}, then somebody has to sign in",
             words::moment(*horizon)
         ),
+        Notice::ChainEnded { reason, error, .. } => {
+            let note = if reason.is_suspicious() { "Warning, somebody should look into it: " } else { "" };
+            format!("{note}{error}")
+        }
         Notice::Expiring { expires_at, .. } => {
             let or = match wait {
                 Duration::ZERO => "; after that nothing goes on until the same command is run again".into(),

@@ -17,19 +17,25 @@
 //! | Parked      | usable credential found              | Fresh(g+1)                 | notice Resumed, Refreshed |
 //! | Parked      | found one that was never asked with  | Parked                     | Lock (it may be alive)    |
 //! | any(g)      | refused, and the clock was wrong     | as before, backoff         | notice RefreshFailed      |
+//! | any(g)      | who asks is refused, twice in a row  | as before, blocked         | - (until touched)         |
+//! | any(g)      | chain of refresh tokens has ended    | as before, horizon learned | notice ChainEnded         |
+//! | Fresh(g)    | held, half of the idle limit unused  | Fresh(g)                   | Lock                      |
+//! | any(g)      | next link could not be stored        | Fresh(g+1), not on disk    | Lock, Store, after a wait |
 //!
 //! One renewal is in flight at most, and it belongs to nobody's call. Its steps are commands, so that a driver
 //! may crash between any two of them and a simulation may interleave many processes:
-//! `Lock`, `Load` (somebody else may have won), `Exchange` (sent once), `Store` (before use), `Unlock`.
+//! `Lock`, `Load` (somebody else may have won), `Exchange` (sent once), `Store` (before use), `Unlock`. Where the refresh
+//! token is used up by its use, `Intend` comes before `Exchange`: see [`rotation`].
 
 mod profile;
 mod renewal;
+mod rotation;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use profile::{Leads, LeaseAnswer, SessionProfile, SessionState, SessionStatus, Windows};
+pub use profile::{ChainStatus, Leads, LeaseAnswer, SessionProfile, SessionState, SessionStatus, Windows};
 
 use super::command::{Command, CommandId, Notice, SessionId};
 use super::credential::{Generation, Grant, Lease};
@@ -37,6 +43,7 @@ use super::error::{Error, ErrorKind};
 use super::random::Random;
 use super::time::{Mono, Now, UnixMillis};
 use renewal::Step;
+use rotation::Presented;
 
 /// How often a parked session looks at its source by itself, in case a file watch is not to be had.
 const PARKED_LOOK: Duration = Duration::from_secs(5);
@@ -99,6 +106,15 @@ pub struct Session {
     refused: VecDeque<Arc<Grant>>,
     /// What the service refused to give a further credential for; `None`: it was asked with nothing.
     asked: VecDeque<Option<Arc<Grant>>>,
+    /// Links of a rotating chain that were presented without giving their successor.
+    presented: VecDeque<Presented>,
+    /// Links whose end was told.
+    told_ended: VecDeque<Arc<Grant>>,
+    /// Refusals of who asks, in a row; see [`Session::is_blocked`].
+    misconfigurations: u32,
+    /// The current link is not on disk.
+    unstored: bool,
+    store_failures: u32,
     failures: u32,
     next_attempt: Option<Mono>,
     last_error: Option<Error>,
@@ -134,6 +150,11 @@ impl Session {
             learned_horizon: None,
             refused: VecDeque::new(),
             asked: VecDeque::new(),
+            presented: VecDeque::new(),
+            told_ended: VecDeque::new(),
+            misconfigurations: 0,
+            unstored: false,
+            store_failures: 0,
             failures: 0,
             next_attempt: None,
             last_error: None,
@@ -172,7 +193,7 @@ impl Session {
 
     /// The chain's end, as far as known.
     fn horizon(&self) -> Option<UnixMillis> {
-        let declared = self.current.as_ref().and_then(|current| current.grant.horizon);
+        let declared = self.current.as_ref().and_then(|current| current.grant.reach());
         [declared, self.learned_horizon].into_iter().flatten().min()
     }
 
@@ -187,7 +208,7 @@ impl Session {
 
     /// Whether an exchange could still move the end of the current credential.
     fn is_extensible(&self) -> bool {
-        if !self.profile.can_exchange {
+        if !self.profile.can_exchange || self.is_blocked() {
             return false;
         }
         let end = self.current.as_ref().and_then(|current| current.grant.expires_at);
@@ -229,6 +250,7 @@ impl Session {
             expires_at: grant.and_then(|grant| grant.expires_at),
             horizon: self.effective_horizon(),
             refreshes: self.refreshes,
+            chain: grant.and_then(|grant| grant.chain.as_deref()).map(ChainStatus::of),
             last_error: self.last_error.clone(),
         }
     }
@@ -285,7 +307,9 @@ impl Session {
     /// nothing says how far the chain reaches, one early refresh tells: some sessions answer it without moving the end.
     pub fn learn_whether_extensible(&mut self, needed: UnixMillis, now: Now) {
         let end = self.current.as_ref().and_then(|current| current.grant.expires_at);
-        let unknown = self.refreshes == 0 && self.horizon().is_none() && self.profile.can_exchange;
+        // A refresh token that is used up by it is not spent for curiosity.
+        let may_ask = self.profile.can_exchange && !self.profile.chain.rotates;
+        let unknown = self.refreshes == 0 && self.horizon().is_none() && may_ask;
         // A refresh within the credential's first second would not tell.
         let issued = self.current.as_ref().and_then(|current| current.grant.issued_at);
         let unknown =
@@ -352,11 +376,30 @@ impl Session {
         self.next_attempt = None;
         self.dead = None;
         self.asked.clear();
+        self.unblock();
         self.renew(now);
     }
 
     /// The source has changed: read it again.
     pub fn source_touched(&mut self) {
+        self.unblock();
+        self.look_again();
+    }
+
+    /// The configuration may have been mended.
+    fn unblock(&mut self) {
+        if self.is_blocked() {
+            self.misconfigurations = 0;
+            self.dead = None;
+        }
+    }
+
+    /// Nothing is asked for until somebody has mended the configuration: its secret was read again, and refused again.
+    fn is_blocked(&self) -> bool {
+        self.misconfigurations > 1
+    }
+
+    fn look_again(&mut self) {
         if self.is_idle() { self.look() } else { self.touched = true }
     }
 
@@ -392,6 +435,10 @@ impl Session {
                 at(now.mono + opens.min(LONGEST_TIMER));
             }
         }
+        if let Some(wait) = self.keep_alive_in(now).filter(|_| self.is_idle() && self.next_attempt.is_none())
+        {
+            at(now.mono + wait.min(LONGEST_TIMER));
+        }
         let may_begin = self.is_idle() && self.parked.is_none() && self.is_wanted(now);
         if let Some(next) = self.next_attempt.filter(|_| may_begin) {
             at(next);
@@ -407,6 +454,9 @@ impl Session {
 
     /// Whether somebody wants the next credential, and now.
     fn is_wanted(&self, now: Now) -> bool {
+        if self.unstored || self.keep_alive_in(now).is_some_and(|wait| wait.is_zero()) {
+            return true;
+        }
         match self.state(now) {
             SessionState::Advisory => self.on_timer(),
             SessionState::Mandatory | SessionState::Empty => self.on_timer() || self.waiting,
@@ -422,7 +472,7 @@ impl Session {
         if let Some(parked) = &mut self.parked {
             if now.mono >= parked.next_look {
                 parked.next_look = now.mono + PARKED_LOOK;
-                self.source_touched();
+                self.look_again();
             }
             return;
         }
@@ -447,5 +497,7 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+mod rotation_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::chain::{Chain, ChainProfile, Known};
 use crate::engine::credential::{Generation, Grant};
 use crate::engine::error::Error;
 use crate::engine::random::{Backoff, Random};
@@ -32,6 +33,8 @@ pub struct SessionProfile {
     pub windows: Windows,
     /// Waits between failed renewals.
     pub backoff: Backoff,
+    /// How the provider treats the chain of refresh tokens, for sources that have one.
+    pub chain: ChainProfile,
 }
 
 impl Default for SessionProfile {
@@ -47,6 +50,7 @@ impl Default for SessionProfile {
             patience: Duration::from_mins(10),
             windows: Windows::default(),
             backoff: Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(1) },
+            chain: ChainProfile::default(),
         }
     }
 }
@@ -124,8 +128,40 @@ pub struct SessionStatus {
     pub horizon: Option<UnixMillis>,
     /// Successful renewals by exchange so far.
     pub refreshes: u64,
+    /// The chain of refresh tokens, for sources that have one.
+    pub chain: Option<ChainStatus>,
     /// Why the last renewal failed, if it did.
     pub last_error: Option<Error>,
+}
+
+/// What is known of a chain of refresh tokens; nothing of it is secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainStatus {
+    /// Which link it is: 1 after signing in, one more with each exchange.
+    pub serial: u64,
+    /// When it began.
+    pub started_at: Option<UnixMillis>,
+    /// When it was extended last.
+    pub refreshed_at: Option<UnixMillis>,
+    /// It ends when it is not refreshed for so long.
+    pub idle_limit: Option<Known<Duration>>,
+    /// It ends here, whatever is done.
+    pub absolute_end: Option<Known<UnixMillis>>,
+    /// When the refresh token ends unless it is used before.
+    pub ends_at: Option<UnixMillis>,
+}
+
+impl ChainStatus {
+    pub(super) fn of(chain: &Chain) -> Self {
+        ChainStatus {
+            serial: chain.serial,
+            started_at: chain.started_at,
+            refreshed_at: chain.refreshed_at,
+            idle_limit: chain.idle_limit,
+            absolute_end: chain.absolute_end,
+            ends_at: chain.ends_at(),
+        }
+    }
 }
 
 /// What a caller who wants to send a request gets.

@@ -1,9 +1,12 @@
-//! The renewal: lock, load, exchange, store, unlock; one at a time.
+//! The renewal: lock, load, exchange, store, unlock; one at a time. With refresh tokens that are used up by their use
+//! there is more to it: see [`super::rotation`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rotation::{Spending, Then};
 use super::{Current, LEAST_TELLING_AGE, PARKED_LOOK, Parked, REMEMBERED_REFUSALS, Session, profile};
+use crate::engine::chain::ChainEnd;
 use crate::engine::command::{Command, CommandId, ExchangeClass, ExchangeFailure, Notice, Renewal};
 use crate::engine::credential::{Generation, Grant};
 use crate::engine::error::{Error, ErrorKind};
@@ -27,11 +30,22 @@ pub(super) enum Step {
     Locking(CommandId),
     /// Reading the source under the lock: somebody else may have won.
     Reloading(CommandId),
+    /// Recording that a refresh token is about to be used up.
+    Intending { id: CommandId, grant: Arc<Grant>, spending: Spending },
     /// Asking the service; the credential it is asked with, and by how much the request's date was corrected.
-    Exchanging(CommandId, Option<Arc<Grant>>, i64),
+    Exchanging { id: CommandId, asked: Option<Arc<Grant>>, skew_ms: i64, spending: Option<Spending> },
+    /// Reading the source again after a refusal: somebody else may have rotated.
+    Rereading { id: CommandId, grant: Arc<Grant>, spending: Spending, failure: ExchangeFailure },
+    /// Recording what became of a refresh token.
+    Recording { id: CommandId, then: Then },
     /// Persisting the new credential before its first use.
     Storing(CommandId, Arc<Grant>),
+    /// Persisting once more what could not be persisted before its use.
+    StoringAgain(CommandId, Arc<Grant>),
 }
+
+/// Lifetimes that are told relative to the answer differ by the way it took.
+const JITTER: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Reads the source, without the lock.
@@ -47,7 +61,7 @@ impl Session {
             return;
         }
         self.next_attempt = None;
-        if self.is_extensible() { self.lock() } else { self.look() }
+        if self.is_extensible() || self.unstored { self.lock() } else { self.look() }
     }
 
     fn lock(&mut self) {
@@ -56,7 +70,7 @@ impl Session {
         self.commands.push_back(Command::Lock { id, session: self.id });
     }
 
-    fn unlock(&mut self) {
+    pub(super) fn unlock(&mut self) {
         self.commands.push_back(Command::Unlock { session: self.id });
         self.become_idle();
     }
@@ -88,12 +102,12 @@ impl Session {
 
     /// The source was read.
     pub fn on_loaded(&mut self, id: CommandId, result: Result<Option<Grant>, Error>, now: Now) {
-        let locked = match self.step {
-            Step::Looking(expected) if expected == id => false,
-            Step::Reloading(expected) if expected == id => true,
+        let result = result.map(|grant| grant.map(Arc::new));
+        let locked = match &self.step {
+            Step::Looking(expected) if *expected == id => false,
+            Step::Reloading(expected) | Step::Rereading { id: expected, .. } if *expected == id => true,
             _ => return,
         };
-        let result = result.map(|grant| grant.map(Arc::new));
         if let Ok(Some(grant)) = &result
             && self.is_better(grant, now)
         {
@@ -110,19 +124,20 @@ impl Session {
             self.conclude_look(result, now);
             return;
         }
-        let Some(asked) = self.to_exchange(&result, now) else {
-            self.unlock();
-            self.conclude_look(result, now);
-            return;
-        };
-        let id = self.command_id();
-        self.step = Step::Exchanging(id, asked.clone(), self.skew_ms);
-        self.commands.push_back(Command::Exchange {
-            id,
-            session: self.id,
-            grant: asked,
-            skew_ms: self.skew_ms,
-        });
+        match std::mem::replace(&mut self.step, Step::Idle) {
+            Step::Rereading { grant, spending, failure, .. } => {
+                self.reread(&result, &grant, &spending, failure, now);
+            }
+            _ if self.unstored => self.store_again(),
+            _ => {
+                if let Some(asked) = self.to_exchange(&result, now) {
+                    self.ask(asked, now);
+                } else {
+                    self.unlock();
+                    self.conclude_look(result, now);
+                }
+            }
+        }
     }
 
     /// The credential to ask with for the next one, if asking makes sense. What the source holds goes before what we
@@ -130,12 +145,22 @@ impl Session {
     /// have ended (our clock may be wrong). `Some(None)`: the source mints from something else.
     #[expect(clippy::option_option, reason = "not asking, and asking with nothing, are two things")]
     fn to_exchange(&self, found: &Result<Option<Arc<Grant>>, Error>, now: Now) -> Option<Option<Arc<Grant>>> {
-        if !self.profile.can_exchange {
+        if !self.profile.can_exchange || self.is_blocked() {
             return None;
         }
         let current = self.current.as_ref().map(|current| &current.grant);
-        let untried = |grant: &&Arc<Grant>| !self.was_refused(grant) && !self.was_asked(Some(grant));
+        // A refused access token says nothing of the refresh token beside it.
+        let untried = |grant: &&Arc<Grant>| {
+            (grant.chain.is_some() || !self.was_refused(grant)) && !self.was_asked(Some(grant))
+        };
         match (found, current) {
+            // What is stored of our own link is more than we hold: it may have a record of having been presented.
+            (Ok(Some(found)), Some(own)) if found.chain.is_some() && same(own, found) => {
+                (self.is_extensible() && untried(&found)).then(|| Some(Arc::clone(found)))
+            }
+            (Ok(Some(found)), Some(own)) if is_older(found, own) => {
+                (self.is_extensible() && !self.was_asked(Some(own))).then(|| Some(Arc::clone(own)))
+            }
             (Ok(Some(found)), _)
                 if untried(&found)
                     && current.is_none_or(|own| !same(own, found))
@@ -152,7 +177,7 @@ impl Session {
     }
 
     /// Whether the service has refused to extend this very credential: it is never asked again.
-    fn was_asked(&self, grant: Option<&Arc<Grant>>) -> bool {
+    pub(super) fn was_asked(&self, grant: Option<&Arc<Grant>>) -> bool {
         self.asked.iter().any(|asked| match (asked, grant) {
             (Some(asked), Some(grant)) => same(asked, grant),
             (None, None) => true,
@@ -160,7 +185,7 @@ impl Session {
         })
     }
 
-    fn remember_asked(&mut self, grant: Option<Arc<Grant>>) {
+    pub(super) fn remember_asked(&mut self, grant: Option<Arc<Grant>>) {
         self.asked.push_front(grant);
         self.asked.truncate(REMEMBERED_REFUSALS);
     }
@@ -194,6 +219,12 @@ impl Session {
             self.tell_expiring(now);
             return;
         }
+        let own = self.current.as_ref().map(|current| Arc::clone(&current.grant));
+        if let Some(own) = own.filter(|own| self.has_reached_its_end(own, now)) {
+            let error = self.chain_error(ChainEnd::Absolute, None);
+            self.chain_ended(own, ChainEnd::Absolute, error, now);
+            return;
+        }
         // Torn or half-written files: whoever writes them will finish, and a watch or timer brings us back.
         let error = match result {
             Err(error) => error,
@@ -219,27 +250,34 @@ impl Session {
 
     /// The service answered the exchange, or did not.
     pub fn on_exchanged(&mut self, id: CommandId, result: Result<Grant, ExchangeFailure>, now: Now) {
-        let (held, skew_ms) = match &mut self.step {
-            Step::Exchanging(expected, held, skew_ms) if *expected == id => (held.take(), *skew_ms),
+        let (held, skew_ms, spending) = match &mut self.step {
+            Step::Exchanging { id: expected, asked, skew_ms, spending } if *expected == id => {
+                (asked.take(), *skew_ms, spending.take())
+            }
             _ => return,
         };
-        match result {
-            Ok(grant) => self.exchanged(held, Arc::new(grant), now),
-            Err(failure) => {
+        match (result, held, spending) {
+            (Ok(grant), held, _) => {
+                self.misconfigurations = 0;
+                let grant = self.arrived(grant, held.as_deref(), now);
+                self.exchanged(held, Arc::new(grant), now);
+            }
+            (Err(failure), Some(held), Some(spending)) => self.spent_in_vain(held, spending, failure, now),
+            (Err(failure), held, _) => {
                 self.unlock();
                 match failure.class {
                     // The request was dated by a clock that has been found wrong since: that says nothing of the
                     // credential, but what the source holds may look different by the right date.
-                    ExchangeClass::Refused if skew_ms != self.skew_ms => {
+                    ExchangeClass::Refused | ExchangeClass::Reused if skew_ms != self.skew_ms => {
                         self.failed(failure.error, failure.retry_after, now);
                         self.source_touched();
                     }
-                    ExchangeClass::Refused if self.is_usable(now) => {
+                    ExchangeClass::Refused | ExchangeClass::Reused if self.is_usable(now) => {
                         self.last_error = Some(failure.error);
                         self.not_extended(held, now);
                         self.tell_expiring(now);
                     }
-                    ExchangeClass::Refused => {
+                    ExchangeClass::Refused | ExchangeClass::Reused => {
                         let end = held.as_ref().and_then(|grant| grant.expires_at);
                         self.remember_asked(held);
                         let mut error = self.ended(end.filter(|end| *end <= self.server_time(now)));
@@ -248,8 +286,9 @@ impl Session {
                         }
                         self.give_up(error.with_source(failure.error), now);
                     }
-                    // For this service asking again is harmless: the old token keeps its own end.
-                    ExchangeClass::Transient | ExchangeClass::Ambiguous => {
+                    ExchangeClass::Misconfigured => self.misconfigured(failure.error, now),
+                    // Where nothing is used up asking again is harmless: the old token keeps its own end.
+                    ExchangeClass::NotSent | ExchangeClass::Transient | ExchangeClass::Ambiguous => {
                         self.failed(failure.error, failure.retry_after, now);
                     }
                 }
@@ -257,22 +296,47 @@ impl Session {
         }
     }
 
+    /// Dates what has just come: lifetimes count from here, a stated end is the upper bound.
+    fn arrived(&self, mut grant: Grant, held: Option<&Grant>, now: Now) -> Grant {
+        let at = self.server_time(now);
+        if let Some(life) = grant.lives_for {
+            grant.expires_at = [grant.expires_at, Some(at + life)].into_iter().flatten().min();
+            grant.issued_at = grant.issued_at.or(Some(at));
+        }
+        if let Some(chain) = &mut grant.chain {
+            chain.arrived(held.and_then(|held| held.chain.as_deref()), &self.profile.chain, at);
+        }
+        grant
+    }
+
     fn exchanged(&mut self, held: Option<Arc<Grant>>, grant: Arc<Grant>, now: Now) {
         let usable = self.is_usable(now);
         let end = held.as_ref().and_then(|held| held.expires_at);
+        let jitter = if grant.lives_for.is_some() { JITTER } else { Duration::ZERO };
         let moved = match (end, grant.expires_at) {
-            (Some(old), Some(new)) => new > old,
+            (Some(old), Some(new)) => new > old + jitter,
             _ => true,
         };
         let issued = held.as_ref().and_then(|held| held.issued_at);
-        let telling = issued.is_none_or(|issued| self.server_time(now).since(issued) > LEAST_TELLING_AGE);
-        if !moved && telling {
+        let telling = LEAST_TELLING_AGE + 2 * jitter;
+        let telling = issued.is_none_or(|issued| self.server_time(now).since(issued) > telling);
+        let mut learned = None;
+        if !moved && telling && grant.chain.is_some() {
+            learned = grant.expires_at;
+        } else if !moved && telling {
             self.not_extended(held, now);
-            if let Some(horizon) = self.learned_horizon {
-                self.notices.push_back(Notice::HorizonLearned { session: self.id, horizon });
-            }
+            learned = self.learned_horizon;
         }
-        if (moved || !usable) && self.is_alive(&grant, now) && !self.was_refused(&grant) {
+        if let Some(horizon) = learned {
+            self.notices.push_back(Notice::HorizonLearned { session: self.id, horizon });
+        }
+        // The next link of a chain is kept whatever it is good for: the one before is gone.
+        if grant.chain.is_some()
+            || (moved || !usable) && self.is_alive(&grant, now) && !self.was_refused(&grant)
+        {
+            if grant.chain.is_some() {
+                self.learned_horizon = learned;
+            }
             let id = self.command_id();
             self.step = Step::Storing(id, Arc::clone(&grant));
             self.commands.push_back(Command::Store { id, session: self.id, grant });
@@ -291,22 +355,62 @@ impl Session {
 
     /// The new credential is on disk, or could not be put there; either way it is used.
     pub fn on_stored(&mut self, id: CommandId, result: Result<(), Error>, now: Now) {
-        let grant = match &self.step {
-            Step::Storing(expected, grant) if *expected == id => Arc::clone(grant),
+        let (grant, again) = match &self.step {
+            Step::Storing(expected, grant) if *expected == id => (Arc::clone(grant), false),
+            Step::StoringAgain(expected, grant) if *expected == id => (Arc::clone(grant), true),
             _ => return,
         };
-        if let Err(error) = result {
-            let text =
-                format!("{} was refreshed, but other programs will not see it: {error}", self.profile.title);
+        self.unlock();
+        if !again {
+            self.refreshes += 1;
+            self.adopt(Arc::clone(&grant), Renewal::Exchanged, now);
+            if grant.chain.is_some() && !self.is_usable(now) {
+                let error = Error::new(
+                    ErrorKind::Protocol,
+                    "the service gives access tokens that have already ended",
+                );
+                self.failed(error, None, now);
+            }
+        }
+        // A later link would be lost with this process: it is put there as soon as it can be.
+        let is_risk = result.is_err() && grant.chain.is_some();
+        if let Err(error) = result
+            && !again
+        {
+            let risk = if is_risk {
+                ", and this session will be lost with this process until it is stored"
+            } else {
+                ""
+            };
+            let text = format!(
+                "{} was refreshed, but other programs will not see it{risk}: {error}",
+                self.profile.title
+            );
             self.notices.push_back(Notice::Remark { upload: None, text });
         }
-        self.unlock();
-        self.refreshes += 1;
-        self.adopt(grant, Renewal::Exchanged, now);
+        self.unstored = is_risk;
+        if is_risk {
+            self.store_failures += 1;
+            let wait = self.profile.backoff.wait(self.store_failures, None, &mut self.random);
+            self.next_attempt = Some(now.mono + wait.max(LEAST_PAUSE));
+        } else {
+            self.store_failures = 0;
+        }
+    }
+
+    /// Persists what could not be persisted before its use. The lock is held.
+    fn store_again(&mut self) {
+        let Some(grant) = self.current.as_ref().map(|current| Arc::clone(&current.grant)) else {
+            self.unlock();
+            return;
+        };
+        let id = self.command_id();
+        self.step = Step::StoringAgain(id, Arc::clone(&grant));
+        self.commands.push_back(Command::Store { id, session: self.id, grant });
     }
 
     /// Whether the current credential can still be sent.
-    fn is_usable(&self, now: Now) -> bool {
+    pub(super) fn is_usable(&self, now: Now) -> bool {
         self.current.as_ref().is_some_and(|current| {
             !current.refused && self.remaining(current, now).is_none_or(|left| !left.is_zero())
         })
@@ -331,6 +435,8 @@ impl Session {
         match &self.current {
             None => true,
             Some(current) if current.grant.credential.same_as(&grant.credential) => false,
+            // Whatever it is good for: with it our own link would be lost.
+            Some(current) if is_older(grant, &current.grant) => false,
             Some(_) if !self.is_usable(now) => true,
             Some(current) => match (grant.expires_at, current.grant.expires_at) {
                 // Of two that end together the source's is the one that others share.
@@ -343,12 +449,19 @@ impl Session {
 
     fn adopt(&mut self, grant: Arc<Grant>, how: Renewal, now: Now) {
         let server_time = self.server_time(now);
-        let leads = profile::lifetime(&grant, server_time)
-            .map_or(Leads { advisory: Duration::ZERO, mandatory: Duration::ZERO }, |life| {
-                self.profile.windows.leads(life, &mut self.random)
-            });
+        let leads = profile::lifetime(&grant, server_time).map_or(
+            Leads { advisory: Duration::ZERO, mandatory: Duration::ZERO },
+            |life| {
+                let leads = self.profile.windows.leads(life, &mut self.random);
+                // Requests in flight under the old token would fail: no sooner than need be.
+                let soonest = if self.profile.chain.old_dies { leads.mandatory * 2 } else { leads.advisory };
+                Leads { advisory: leads.advisory.min(soonest), ..leads }
+            },
+        );
         self.last_generation = Generation(self.last_generation.0 + 1);
         let ends = grant.expires_at.map(|end| now.mono + end.since(server_time));
+        self.unstored = false;
+        self.misconfigurations = 0;
         // A credential that ends later than the learned horizon is a new chain: somebody signed in.
         if let (Some(end), Some(horizon)) = (grant.expires_at, self.learned_horizon)
             && end > horizon
@@ -385,7 +498,7 @@ impl Session {
     }
 
     /// The service will not extend this credential. If it is the one we hold, its end is the end of the chain.
-    fn not_extended(&mut self, held: Option<Arc<Grant>>, now: Now) {
+    pub(super) fn not_extended(&mut self, held: Option<Arc<Grant>>, now: Now) {
         let current = self.current.as_ref().map(|current| &current.grant);
         match (&held, current) {
             (Some(held), Some(current)) if !same(held, current) => {
@@ -400,7 +513,7 @@ impl Session {
         grant.expires_at.is_none_or(|end| end > self.server_time(now))
     }
 
-    fn tell_expiring(&mut self, now: Now) {
+    pub(super) fn tell_expiring(&mut self, now: Now) {
         if self.is_extensible() || !self.in_window(now) {
             return;
         }
@@ -414,7 +527,7 @@ impl Session {
     }
 
     /// A renewal failed for a passing reason.
-    fn failed(&mut self, error: Error, retry_after: Option<Duration>, now: Now) {
+    pub(super) fn failed(&mut self, error: Error, retry_after: Option<Duration>, now: Now) {
         self.failures += 1;
         let wait = self.profile.backoff.wait(self.failures, retry_after, &mut self.random).max(LEAST_PAUSE);
         self.next_attempt = Some(now.mono + wait);
@@ -448,6 +561,13 @@ impl Session {
     }
 }
 
+/// Whether asking with both would be asking with the same.
 fn same(a: &Grant, b: &Grant) -> bool {
-    a.credential.same_as(&b.credential)
+    a.spends_same(b)
+}
+
+/// Whether `found` is an earlier link of the chain that `own` is of: what the source holds when a later one could not be
+/// stored.
+fn is_older(found: &Grant, own: &Grant) -> bool {
+    matches!((&found.chain, &own.chain), (Some(found), Some(own)) if own.is_later_than(found))
 }

@@ -1,5 +1,5 @@
-//! One test for each rule of the design (section 5) that this machine keeps: 1 to 6, 8 and 9. Rule 7 (rotation) is that
-//! of sources whose refresh tokens are used up, rule 10 is kept by types.
+//! One test for each rule of the design (section 5) that this machine keeps: 1 to 6, 8 and 9. Rule 7 (rotation) is in
+//! [`super::rotation_tests`], rule 10 is kept by types.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use crate::engine::error::HttpFacts;
 use crate::engine::secret::Secret;
 use crate::engine::sign::SigningKey;
 
-const NOON: UnixMillis = UnixMillis(1_772_366_400_000);
+pub(super) const NOON: UnixMillis = UnixMillis(1_772_366_400_000);
 const HOUR: u64 = 3600;
 
 fn key() -> Arc<SigningKey> {
@@ -27,30 +27,29 @@ fn key() -> Arc<SigningKey> {
 /// A token named `name`, issued and ending this many seconds after noon.
 fn token(name: &str, issued: i64, ends: i64) -> Grant {
     Grant {
-        credential: Credential::OciSession { token: Secret::new(name.to_owned()), key: key() },
         issued_at: Some(NOON.offset(issued * 1000)),
         expires_at: Some(NOON.offset(ends * 1000)),
-        horizon: None,
+        ..Grant::new(Credential::OciSession { token: Secret::new(name.to_owned()), key: key() })
     }
 }
 
 /// A session with its driver: the test answers the commands by name.
-struct Bench {
-    session: Session,
-    now: Now,
+pub(super) struct Bench {
+    pub(super) session: Session,
+    pub(super) now: Now,
     commands: VecDeque<Command>,
-    notices: Vec<Notice>,
+    pub(super) notices: Vec<Notice>,
 }
 
 impl Bench {
     /// A session that has loaded an hour's token, `a`, at noon.
-    fn new(profile: SessionProfile) -> Bench {
+    pub(super) fn new(profile: SessionProfile) -> Bench {
         let mut bench = Bench::empty(profile);
         bench.loaded(Ok(Some(token("a", 0, 3600))));
         bench
     }
 
-    fn empty(profile: SessionProfile) -> Bench {
+    pub(super) fn empty(profile: SessionProfile) -> Bench {
         let now = Now { mono: Mono(Duration::from_secs(500)), wall: NOON };
         Bench {
             session: Session::new(SessionId(1), profile, 7),
@@ -61,7 +60,7 @@ impl Bench {
     }
 
     /// Both clocks show this many seconds after noon.
-    fn at(&mut self, seconds: u64) -> &mut Self {
+    pub(super) fn at(&mut self, seconds: u64) -> &mut Self {
         self.now =
             Now { mono: Mono(Duration::from_secs(500 + seconds)), wall: NOON + Duration::from_secs(seconds) };
         self
@@ -69,7 +68,7 @@ impl Bench {
 
     /// Time goes on as the session asks for it, until it wants something done; false: it wants nothing until this many
     /// seconds after noon.
-    fn run(&mut self, until: u64) -> bool {
+    pub(super) fn run(&mut self, until: u64) -> bool {
         let end = Mono(Duration::from_secs(500 + until));
         loop {
             self.listen();
@@ -84,17 +83,17 @@ impl Bench {
         }
     }
 
-    fn listen(&mut self) {
+    pub(super) fn listen(&mut self) {
         self.notices.extend(std::iter::from_fn(|| self.session.poll_notice()));
         self.commands.extend(std::iter::from_fn(|| self.session.poll_command()));
     }
 
-    fn command(&mut self) -> Option<Command> {
+    pub(super) fn command(&mut self) -> Option<Command> {
         self.listen();
         self.commands.pop_front()
     }
 
-    fn loaded(&mut self, result: Result<Option<Grant>, Error>) -> &mut Self {
+    pub(super) fn loaded(&mut self, result: Result<Option<Grant>, Error>) -> &mut Self {
         match self.command() {
             Some(Command::Load { id, .. }) => self.session.on_loaded(id, result, self.now),
             other => panic!("{other:?}"),
@@ -102,7 +101,7 @@ impl Bench {
         self
     }
 
-    fn locked(&mut self) -> &mut Self {
+    pub(super) fn locked(&mut self) -> &mut Self {
         match self.command() {
             Some(Command::Lock { id, .. }) => self.session.on_locked(id, Ok(()), self.now),
             other => panic!("{other:?}"),
@@ -111,7 +110,7 @@ impl Bench {
     }
 
     /// Answers an exchange, and says what it was asked with.
-    fn exchanged(&mut self, result: Result<Grant, ExchangeFailure>) -> String {
+    pub(super) fn exchanged(&mut self, result: Result<Grant, ExchangeFailure>) -> String {
         let (id, grant) = match self.command() {
             Some(Command::Exchange { id, grant, .. }) => (id, grant),
             other => panic!("{other:?}"),
@@ -123,7 +122,7 @@ impl Bench {
         }
     }
 
-    fn stored(&mut self, result: Result<(), Error>) -> &mut Self {
+    pub(super) fn stored(&mut self, result: Result<(), Error>) -> &mut Self {
         match self.command() {
             Some(Command::Store { id, .. }) => self.session.on_stored(id, result, self.now),
             other => panic!("{other:?}"),
@@ -131,7 +130,7 @@ impl Bench {
         self
     }
 
-    fn unlocked(&mut self) -> &mut Self {
+    pub(super) fn unlocked(&mut self) -> &mut Self {
         match self.command() {
             Some(Command::Unlock { .. }) => {}
             other => panic!("{other:?}"),
@@ -140,18 +139,18 @@ impl Bench {
     }
 
     /// A whole renewal that gives `next`.
-    fn renewed(&mut self, held: &Grant, next: Grant) -> &mut Self {
+    pub(super) fn renewed(&mut self, held: &Grant, next: Grant) -> &mut Self {
         self.locked().loaded(Ok(Some(held.clone())));
         self.exchanged(Ok(next));
         self.stored(Ok(())).unlocked()
     }
 
-    fn state(&self) -> SessionState {
+    pub(super) fn state(&self) -> SessionState {
         self.session.state(self.now)
     }
 
     /// The generation a caller gets, 0 if it has to wait.
-    fn lease(&mut self) -> Result<u64, ErrorKind> {
+    pub(super) fn lease(&mut self) -> Result<u64, ErrorKind> {
         match self.session.lease(self.now) {
             LeaseAnswer::Ready(lease) => Ok(lease.generation.0),
             LeaseAnswer::Wait => Ok(0),
@@ -159,35 +158,35 @@ impl Bench {
         }
     }
 
-    fn hold(&mut self) -> &mut Self {
+    pub(super) fn hold(&mut self) -> &mut Self {
         self.session.hold(self.now);
         self
     }
 
     /// Reports a 401 of this generation.
-    fn reject(&mut self, generation: u64) -> &mut Self {
+    pub(super) fn reject(&mut self, generation: u64) -> &mut Self {
         self.session.reject(Generation(generation), self.now);
         self
     }
 
     /// Somebody needs it until this many seconds after noon.
-    fn needed_until(&mut self, seconds: i64) -> &mut Self {
+    pub(super) fn needed_until(&mut self, seconds: i64) -> &mut Self {
         self.session.learn_whether_extensible(NOON.offset(seconds * 1000), self.now);
         self
     }
 
-    fn nothing_to_do(&mut self) -> &mut Self {
+    pub(super) fn nothing_to_do(&mut self) -> &mut Self {
         let command = self.command();
         assert!(command.is_none(), "{command:?}");
         self
     }
 
-    fn count(&self, like: impl Fn(&Notice) -> bool) -> usize {
+    pub(super) fn count(&self, like: impl Fn(&Notice) -> bool) -> usize {
         self.notices.iter().filter(|notice| like(notice)).count()
     }
 }
 
-fn failure(class: ExchangeClass) -> ExchangeFailure {
+pub(super) fn failure(class: ExchangeClass) -> ExchangeFailure {
     let http =
         HttpFacts { status: if class == ExchangeClass::Refused { 401 } else { 503 }, ..HttpFacts::default() };
     let error = Error::new(ErrorKind::Service, "refreshing").with_http(http);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::credential::Credential;
+use crate::engine::credential::{Credential, Signer};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
 use crate::engine::time::UnixMillis;
@@ -25,7 +25,7 @@ pub struct SignedHeaders {
 /// What is covered is `request.coverage`; with [`Coverage::Head`] the body and its length are outside the signature
 /// and for the sender to add.
 ///
-/// Errors: `InvalidInput` (host), `Config` (key id or token that cannot stand in a header), `Internal` (target not
+/// Errors: `InvalidInput` (host; a bearer token, which signs nothing), `Config` (key id or token that cannot stand in a header), `Internal` (target not
 /// encoded, covered body without content type). Never panics.
 /// Source: draft-cavage-http-signatures-08, header order of the Python, Go and Java SDKs.
 pub fn authorize(
@@ -34,7 +34,7 @@ pub fn authorize(
     date: UnixMillis,
     credential: &Credential,
 ) -> Result<SignedHeaders, Error> {
-    let key_id = credential.key_id();
+    let Signer { key, key_id } = credential.signer()?;
     check(request, host, key_id.expose()).map_err(|error| error.during("signing"))?;
     let date = date.to_http_date();
     let mut covered: Vec<(&'static str, String)> = Vec::with_capacity(4);
@@ -50,8 +50,7 @@ pub fn authorize(
         covered.push(("x-content-sha256", STANDARD.encode(Sha256::digest(&request.json))));
     }
     let method = request.method.as_str().to_ascii_lowercase();
-    let signature =
-        credential.key().sign(signing_string(&date, &method, &request.target, &covered).as_bytes())?;
+    let signature = key.sign(signing_string(&date, &method, &request.target, &covered).as_bytes())?;
     let names =
         covered.iter().fold("date (request-target)".to_owned(), |names, (name, _)| names + " " + name);
     let signature = STANDARD.encode(signature);

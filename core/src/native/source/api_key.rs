@@ -30,12 +30,13 @@ impl Source for OciApiKey {
             can_exchange: false,
             can_store: false,
             can_sign_in: false,
+            ..Abilities::default()
         }
     }
 
     fn load(&self) -> Result<Option<Grant>, Error> {
         let credential = Credential::OciApiKey { key_id: self.key_id.clone(), key: Arc::clone(&self.key) };
-        Ok(Some(Grant { credential, issued_at: None, expires_at: None, horizon: None }))
+        Ok(Some(Grant::new(credential)))
     }
 
     fn exchange(&self, _held: Option<&Grant>, _wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {

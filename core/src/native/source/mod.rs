@@ -24,6 +24,7 @@ use super::endpoint::Endpoint;
 use super::http::{Http, Outgoing};
 use super::meter::Meter;
 use super::trace::{Label, Trace};
+use crate::engine::chain::{ChainProfile, Intent};
 use crate::engine::command::ExchangeFailure;
 use crate::engine::credential::{Credential, Grant};
 use crate::engine::error::{Error, ErrorKind};
@@ -47,6 +48,22 @@ pub struct Abilities {
     pub can_store: bool,
     /// A person can make the source usable again while we wait.
     pub can_sign_in: bool,
+    /// How the provider treats the chain of refresh tokens, for sources that have one.
+    pub chain: ChainProfile,
+}
+
+/// A source that can be asked for a further credential, keeps it to itself, and needs no person.
+impl Default for Abilities {
+    fn default() -> Self {
+        Abilities {
+            title: "the session".into(),
+            remedy: "sign in again".into(),
+            can_exchange: true,
+            can_store: false,
+            can_sign_in: false,
+            chain: ChainProfile::default(),
+        }
+    }
 }
 
 /// A kind of credential. Methods may block; they are called on threads made for that, never two at once per session
@@ -68,7 +85,19 @@ pub trait Source: Send + Sync {
         Ok(Box::new(()))
     }
 
-    /// Asks the service for the next credential, once. `held` is what the session has now.
+    /// Before a refresh token is presented that is used up by that: makes the record of it durable, beside the stored
+    /// credential and bound to this very refresh token (by its hash). Without an intent, removes the record.
+    /// [`Source::load`] gives the record back as `chain.intent`; [`Source::store`] of a further link ends it.
+    /// Default: nothing is stored, so a crash loses the chain with its record.
+    ///
+    /// Errors: `State`; nothing is presented then.
+    fn intend(&self, grant: &Grant, intent: Option<&Intent>) -> Result<(), Error> {
+        let _ = (grant, intent);
+        Ok(())
+    }
+
+    /// Asks the service for the next credential, once. `held` is what is asked with: for a source with a chain, present
+    /// `chain.refresh` and give the next link ([`Chain::next`](crate::engine::chain::Chain::next)); the engine dates it.
     fn exchange(&self, held: Option<&Grant>, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure>;
 
     /// Persists a new credential before it is used. An error does not make it unusable; it is told to the caller.

@@ -147,6 +147,7 @@ impl Source for OciSessionFiles {
             can_exchange: true,
             can_store: self.write,
             can_sign_in: true,
+            ..Abilities::default()
         }
     }
 

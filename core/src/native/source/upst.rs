@@ -42,6 +42,7 @@ impl Source for OciGenerateUpst {
             can_exchange: true,
             can_store: false,
             can_sign_in: false,
+            ..Abilities::default()
         }
     }
 
