@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::Face;
 use crate::http::tls::TlsFace;
 use crate::listener::Listener;
+use crate::oauth::store::Oauth;
 use crate::service::Service;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -49,7 +50,7 @@ impl Cloud {
             .enable_all()
             .build()
             .map_err(|error| Error::io(ErrorKind::Listen, "cannot start the cloud's threads", error))?;
-        let service = Arc::new(Service::new(config, issuer, tls));
+        let service = Arc::new(Service::new(config, issuer, Oauth::new()?, tls));
         // From here on the runtime ends as a cloud's does, whatever fails: it must not be dropped inside another one.
         let mut cloud =
             Self { service, storage: None, auth: None, tls: None, runtime: Some(runtime), _ca_dir: ca_dir };

@@ -9,13 +9,14 @@ use crate::http::reply::{Fail, Reply};
 use crate::http::stream::Stream;
 use crate::http::wire::{NoHead, Wire};
 use crate::ledger::Entry;
+use crate::oauth::watch::Rule;
 use crate::op::{Op, Signing};
 use crate::plan::{End, Plan, Point};
 use crate::random::{hex, url_safe, uuid};
 use crate::route::Route;
 use crate::service::{Call, Handled, Service, Stop};
 use crate::settings::{Expect, Refusal, Settings};
-use crate::{auth, control, storage};
+use crate::{auth, control, folio, oauth, storage};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Largest JSON body: a commit of 10,000 parts is under one MiB.
 const MAX_JSON_BYTES: usize = 8 << 20;
+/// Largest body at the authorization server and the FOLIO front ends.
+const MAX_FORM_BYTES: usize = 1 << 20;
 /// How long a closing connection is read so that its answer is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -43,6 +46,7 @@ pub(crate) struct Door {
     pub(crate) face: Face,
     pub(crate) peer: SocketAddr,
     pub(crate) connection: u64,
+    pub(crate) secure: bool,
 }
 
 /// What becomes of a connection after a request.
@@ -100,7 +104,7 @@ async fn tunnel(service: &Arc<Service>, mut wire: Wire, door: Door) {
     if let Stream::Plain(tcp) = wire.stream
         && let Some(stream) = service.handshake(tcp).await
     {
-        let door = Door { face: Face::All, ..door };
+        let door = Door { face: Face::All, secure: true, ..door };
         Box::pin(converse(service, stream, door)).await;
     }
 }
@@ -144,6 +148,10 @@ async fn exchange(
     let (started, time_ms) = (Instant::now(), service.clock.now());
     let route = Route::find(head);
     let op = route.as_ref().map_or(Op::Unknown, |route| route.op);
+    let leaked = service.oauth.secret_in_target(&head.target);
+    if let Some(kind) = leaked {
+        service.oauth.watch.note(time_ms, Rule::SecretInTarget, format!("{kind} in the target of {op}"));
+    }
     let in_flight = service.ledger.enter(op);
     let uncounted = AtomicU64::new(0);
     let tally = if op.streams() { &service.ledger.bytes_received } else { &uncounted };
@@ -182,7 +190,7 @@ async fn exchange(
             took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             connection: door.connection,
             method: head.method.clone(),
-            target: head.target.clone(),
+            target: if leaked.is_some() { "(it held a secret)".into() } else { head.target.clone() },
             op,
             object: route.as_ref().ok().and_then(|route| route.object.clone()),
             upload: route.as_ref().ok().and_then(|route| route.upload_id().map(str::to_owned)),
@@ -262,7 +270,7 @@ async fn deal<'a>(
     let generation = token.as_ref().map(|(_, facts)| facts.generation);
     let now_ms = service.clock.now();
     let (actions, ids) = service.faults.strike(&Sight { op, part, object, generation, now_ms });
-    let plan = Plan::new(actions, ids);
+    let plan = Plan::new(actions, ids, op.is_oauth());
     if let Some(end) = plan.end(Point::Head, 0, body.length(), now_ms) {
         return Dealt { end, reason: Some("fault".into()), plan, token, accepted: true };
     }
@@ -285,6 +293,7 @@ async fn deal<'a>(
         caller: &caller,
         authorization: authorization.as_ref(),
         plan: &plan,
+        secure: door.secure,
     };
     let handled = if served_here { serve(&call, body).await } else { Err(nothing_here().into()) };
     let now_ms = service.clock.now();
@@ -313,6 +322,16 @@ async fn serve(call: &Call<'_>, body: &mut Body<'_>) -> Handled {
     let op = call.route.op;
     let identity = op.is_auth();
     call.route.check_query()?;
+    if op.is_oauth() || op.is_folio() {
+        let small = body.collect(MAX_FORM_BYTES).await?;
+        let small =
+            small.ok_or_else(|| Fail::new(413, "RequestEntityTooLarge", "The body is larger than 1 MiB"))?;
+        return if op.is_oauth() {
+            oauth::face::serve(call, &small)
+        } else {
+            folio::face::serve(call, &small).await
+        };
+    }
     let mut json = Vec::new();
     if op.signing() == Signing::Body {
         if call.head.length().is_none() {
@@ -393,7 +412,12 @@ fn log_broken(service: &Service, door: Door, status: u16, reason: &str) {
 
 /// The headers a log may show.
 fn shown_headers(head: &Head) -> BTreeMap<String, String> {
-    let secret = |name: &str| matches!(name, "authorization" | "opc-sse-customer-key" | "opc-obo-token");
+    let secret = |name: &str| {
+        matches!(
+            name,
+            "authorization" | "cookie" | "dpop" | "opc-obo-token" | "opc-sse-customer-key" | "x-okapi-token"
+        )
+    };
     head.headers().iter().filter(|(name, _)| !secret(name)).cloned().collect()
 }
 

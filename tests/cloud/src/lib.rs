@@ -18,6 +18,8 @@
 //!
 //! - `http`     the connection loop: heads, bodies, answers, TLS; knows nothing about clouds
 //! - `auth`     signatures, tokens, sessions; the refresh, token and identity endpoints
+//! - `oauth`    an authorization server with the ways of several: rotation, reuse, graces, and what no client may do
+//! - `folio`    the login cookies of FOLIO on both its platforms, and an import that outlives its token
 //! - `storage`  buckets, objects, uploads, checksums; the object storage endpoints
 //! - `control`  what tests and people use to look inside and to script faults (Rust and `/_control/` over HTTP)
 
@@ -32,9 +34,11 @@ mod control;
 mod error;
 mod exchange;
 mod fault;
+mod folio;
 mod http;
 mod ledger;
 mod listener;
+mod oauth;
 mod op;
 mod plan;
 mod random;
@@ -49,10 +53,19 @@ pub use auth::registry::{Revoke, SessionFacts, SessionKind, TokenFacts};
 pub use cloud::Cloud;
 pub use config::{Config, Store, Tls};
 pub use control::Control;
+pub use control::oauth::{EndGrant, GrantSpec};
 pub use control::profile::{ApiKey, Login, Profile};
 pub use error::{Error, ErrorKind};
 pub use fault::{Action, At, Cut, Fault, FaultInfo, Mangle, On, RetryAfter, Shows, When};
+pub use folio::settings::{FolioSettings, Platform};
 pub use ledger::{Entry, Stats};
+pub use oauth::client::ClientSpec;
+pub use oauth::settings::{
+    AssertionAudience, Blast, ErrorStyle, ExpiresIn, LifetimeMember, OauthSettings, Preset, RefreshAnswer,
+    Rotation, TokenForm,
+};
+pub use oauth::store::ChainFacts;
+pub use oauth::watch::{Rule, Violation};
 pub use op::Op;
 pub use serve::{ServeArgs, serve};
 pub use settings::{Checks, Expect, RefreshMode, Refusal, SessExp, Settings};

@@ -72,7 +72,7 @@ async fn accept(accepting: Accepting, service: Arc<Service>, face: Face, tls: bo
         let connection = service.connections.fetch_add(1, Ordering::Relaxed) + 1;
         service.ledger.count(|stats| stats.connections += 1);
         let _ = stream.set_nodelay(true);
-        tokio::spawn(admit(Arc::clone(&service), stream, Door { face, peer, connection }, tls));
+        tokio::spawn(admit(Arc::clone(&service), stream, Door { face, peer, connection, secure: tls }, tls));
     }
 }
 

@@ -41,6 +41,48 @@ pub enum Op {
     GenerateUpst,
     /// `GET /20160918/regions`, what `session validate` asks
     ListRegions,
+    /// `/.well-known/openid-configuration` and its like
+    OauthDiscovery,
+    /// The key set of the authorization server
+    OauthKeys,
+    /// Its page for people
+    OauthAuthorize,
+    /// Its token endpoint, all grants
+    OauthToken,
+    /// Its revocation endpoint
+    OauthRevoke,
+    /// Its introspection endpoint
+    OauthIntrospect,
+    /// Its resource
+    OauthUserinfo,
+    /// Its logout endpoint
+    OauthLogout,
+    /// Its device authorization endpoint
+    OauthDeviceStart,
+    /// Its page for devices
+    OauthDevicePage,
+    /// Where its redirects lead
+    OauthTrap,
+    /// Nothing, below one of its prefixes
+    OauthUnknown,
+    /// `POST /authn/login-with-expiry`
+    FolioLogin,
+    /// `POST /authn/login`
+    FolioLegacyLogin,
+    /// `POST /authn/refresh`
+    FolioRefresh,
+    /// `POST /authn/logout`
+    FolioLogout,
+    /// `POST /authn/logout-all`
+    FolioLogoutAll,
+    /// `GET /authn/token`
+    FolioCode,
+    /// `POST /data-import/jobs`, `GET /data-import/jobs/{id}`
+    FolioJob,
+    /// `POST /data-import/jobs/{id}/records`
+    FolioRecord,
+    /// Nothing, below one of FOLIO's prefixes
+    FolioUnknown,
     /// Unsigned `HEAD /` or `GET /`: clients read the clock from its `Date`
     Probe,
     /// Anything under `/_control/`
@@ -64,6 +106,7 @@ impl Op {
     pub(crate) fn signing(self) -> Signing {
         match self {
             Self::Probe | Self::Control => Signing::None,
+            op if op.is_oauth() || op.is_folio() => Signing::None,
             Self::CreateUpload | Self::CommitUpload | Self::Refresh | Self::GenerateUpst => Signing::Body,
             _ => Signing::Head,
         }
@@ -72,6 +115,16 @@ impl Op {
     /// True for the operations whose body is the user's bytes.
     pub(crate) fn streams(self) -> bool {
         matches!(self, Self::UploadPart | Self::PutObject)
+    }
+
+    /// True for the endpoints of the authorization server.
+    pub(crate) fn is_oauth(self) -> bool {
+        self.name().starts_with("oauth_")
+    }
+
+    /// True for the endpoints of the FOLIO front ends.
+    pub(crate) fn is_folio(self) -> bool {
+        self.name().starts_with("folio_")
     }
 
     /// True for the endpoints of the auth and identity services.
@@ -99,6 +152,27 @@ impl Op {
             Self::Refresh => "refresh",
             Self::GenerateUpst => "generate_upst",
             Self::ListRegions => "list_regions",
+            Self::OauthDiscovery => "oauth_discovery",
+            Self::OauthKeys => "oauth_keys",
+            Self::OauthAuthorize => "oauth_authorize",
+            Self::OauthToken => "oauth_token",
+            Self::OauthRevoke => "oauth_revoke",
+            Self::OauthIntrospect => "oauth_introspect",
+            Self::OauthUserinfo => "oauth_userinfo",
+            Self::OauthLogout => "oauth_logout",
+            Self::OauthDeviceStart => "oauth_device_start",
+            Self::OauthDevicePage => "oauth_device_page",
+            Self::OauthTrap => "oauth_trap",
+            Self::OauthUnknown => "oauth_unknown",
+            Self::FolioLogin => "folio_login",
+            Self::FolioLegacyLogin => "folio_legacy_login",
+            Self::FolioRefresh => "folio_refresh",
+            Self::FolioLogout => "folio_logout",
+            Self::FolioLogoutAll => "folio_logout_all",
+            Self::FolioCode => "folio_code",
+            Self::FolioJob => "folio_job",
+            Self::FolioRecord => "folio_record",
+            Self::FolioUnknown => "folio_unknown",
             Self::Probe => "probe",
             Self::Control => "control",
             Self::Unknown => "unknown",

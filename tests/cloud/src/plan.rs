@@ -4,6 +4,7 @@ use crate::clock::{Millis, http_date};
 use crate::fault::{Action, At, Cut, Mangle, RetryAfter, Shows};
 use crate::http::body::{Body, Mark};
 use crate::http::reply::{Fail, Payload, Reply};
+use crate::oauth::style::{fault_body, no_store};
 use crate::settings::{Expect, Refusal};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ const MAX_HUGE_BYTES: u64 = 256 << 20;
 pub(crate) struct Plan {
     actions: Vec<Action>,
     pub(crate) ids: Vec<u64>,
+    /// Errors take the form of OAuth 2.0.
+    oauth: bool,
 }
 
 /// How a request ends when a fault ends it.
@@ -27,15 +30,15 @@ pub(crate) enum End {
 }
 
 impl Plan {
-    pub(crate) fn new(actions: Vec<Action>, ids: Vec<u64>) -> Self {
-        Self { actions, ids }
+    pub(crate) fn new(actions: Vec<Action>, ids: Vec<u64>, oauth: bool) -> Self {
+        Self { actions, ids, oauth }
     }
 
     /// The end at this point, if there is one. `received` is how much of a body of `length` bytes has come.
     pub(crate) fn end(&self, at: Point, received: u64, length: u64, now: Millis) -> Option<End> {
         self.actions.iter().find_map(|action| match action {
             Action::Answer { at: place, then, .. } if at.covers(*place, received, length) => {
-                error_reply(action, now).map(|reply| End::Answer(Box::new(reply), *then))
+                error_reply(action, now, self.oauth).map(|reply| End::Answer(Box::new(reply), *then))
             }
             Action::Cut { at: place, how } if at.covers(*place, received, length) => Some(End::Cut(*how)),
             _ => None,
@@ -139,14 +142,19 @@ fn offset(at: At, length: u64) -> Option<u64> {
     }
 }
 
-fn error_reply(action: &Action, now: Millis) -> Option<Reply> {
+fn error_reply(action: &Action, now: Millis, oauth: bool) -> Option<Reply> {
     let Action::Answer { status, code, message, retry_after, .. } = action else { return None };
     let stock = match status {
         401 => crate::http::reply::NOT_AUTHENTICATED,
         429 => "The number of requests exceeded the limit for this tenancy",
         _ => "This answer was asked for by a fault rule",
     };
-    let reply = Fail::new(*status, code.as_str(), message.as_deref().unwrap_or(stock)).reply();
+    let message = message.as_deref().unwrap_or(stock);
+    let reply = if oauth {
+        no_store(Reply::json(*status, &fault_body(code, message)))
+    } else {
+        Fail::new(*status, code.as_str(), message).reply()
+    };
     Some(match retry_after {
         None => reply,
         Some(RetryAfter::Seconds(seconds)) => reply.with("retry-after", seconds.to_string()),

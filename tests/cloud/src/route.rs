@@ -40,6 +40,10 @@ impl<'a> Route<'a> {
             route.op = Op::Control;
             return Ok(route);
         }
+        if let Some(op) = crate::oauth::face::find(path).or_else(|| crate::folio::face::find(method, path)) {
+            route.op = op;
+            return Ok(route);
+        }
         route.op = match (method, path) {
             ("GET" | "HEAD", "/") => Op::Probe,
             ("GET", "/n" | "/n/") => Op::GetNamespace,
@@ -102,6 +106,7 @@ impl<'a> Route<'a> {
             Op::CommitUpload | Op::AbortUpload => &["uploadId"],
             Op::HeadObject | Op::GetObject | Op::DeleteObject => &["versionId"],
             Op::Control => return Ok(()),
+            op if op.is_oauth() || op.is_folio() => return Ok(()),
             _ => &[],
         };
         match self.target.unknown_query(known) {

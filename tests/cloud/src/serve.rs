@@ -6,6 +6,8 @@ use crate::control::face::merge;
 use crate::control::profile::{ApiKey, Login};
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
+use crate::folio::settings::Platform;
+use crate::oauth::settings::Preset;
 use crate::settings::{Checks, Settings};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -75,6 +77,13 @@ pub struct ServeArgs {
     /// Change any setting by name, the value as JSON or a bare word: `--set page_size=2 --set expect=ignore`
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// Make the authorization server behave like `oidc_provider`, `keycloak`, `keycloak_plain`, `dex`, `dot` or `oracle_iot`
+    /// (its lifetimes: `--set oauth.access_life_s=30`)
+    #[arg(long, value_name = "SERVER", value_parser = parse_preset)]
+    pub oauth: Option<Preset>,
+    /// Which FOLIO platform answers under /authn: `okapi` or `eureka`
+    #[arg(long, value_name = "PLATFORM", value_parser = parse_platform)]
+    pub folio: Option<Platform>,
     /// Add a fault rule (JSON as for POST /_control/fault); may be repeated
     #[arg(long = "fault", value_name = "JSON")]
     pub faults: Vec<String>,
@@ -105,6 +114,12 @@ impl ServeArgs {
             bandwidth_bytes_per_s: self.bandwidth,
             ..Settings::default()
         };
+        if let Some(preset) = self.oauth {
+            settings.oauth.take_over(preset);
+        }
+        if let Some(platform) = self.folio {
+            settings.folio.platform = platform;
+        }
         let invalid = |what: String| Error::new(ErrorKind::Invalid, what);
         let mut changes = Map::new();
         for pair in &self.set {
@@ -140,7 +155,7 @@ impl ServeArgs {
 /// Starts a cloud, prints one line of JSON about it on `out`, and serves until stdin closes (unless `--stay`), SIGTERM or
 /// SIGINT. Blocks the calling thread; must not be called inside an asynchronous runtime.
 ///
-/// Line: `endpoint`, `auth_endpoint`, `tls_endpoint`, `proxy`, `ca_file` (null without TLS), `control`, `namespace`,
+/// Line: `endpoint`, `oauth_issuer`, `auth_endpoint`, `tls_endpoint`, `proxy`, `ca_file` (null without TLS), `control`, `namespace`,
 /// `buckets`, `region`, `profiles` (what was written for `--login` and `--api-key`).
 /// Errors: as `Cloud::start` and `Control::login`; `Listen` if signals cannot be watched or `out` cannot be written.
 pub fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<(), Error> {
@@ -161,6 +176,7 @@ pub fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<(), Error> {
         "tls_endpoint": cloud.tls_endpoint(),
         "proxy": cloud.proxy(),
         "ca_file": cloud.ca_file(),
+        "oauth_issuer": format!("{}/oauth", cloud.endpoint()),
         "control": format!("{}/_control", cloud.endpoint()),
         "namespace": args.namespace,
         "buckets": args.buckets,
@@ -214,6 +230,15 @@ fn parse_store(text: &str) -> Result<Store, String> {
             _ => Err(format!("{text:?} is none of memory, sink and disk:DIR")),
         },
     }
+}
+
+fn parse_preset(text: &str) -> Result<Preset, String> {
+    let known = "oidc_provider, keycloak, keycloak_plain, dex, dot and oracle_iot";
+    serde_json::from_value(text.replace('-', "_").into()).map_err(|_| format!("{text:?} is none of {known}"))
+}
+
+fn parse_platform(text: &str) -> Result<Platform, String> {
+    serde_json::from_value(text.into()).map_err(|_| format!("{text:?} is none of okapi and eureka"))
 }
 
 fn parse_checks(text: &str) -> Result<Checks, String> {

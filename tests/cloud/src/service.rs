@@ -7,6 +7,7 @@ use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::error::Error;
 use crate::fault::{Cut, Faults};
+use crate::folio::Folio;
 use crate::http::body::BodyCut;
 use crate::http::head::Head;
 use crate::http::reply::{Fail, Reply};
@@ -14,6 +15,7 @@ use crate::http::stream::Stream;
 use crate::http::throttle::Throttle;
 use crate::http::tls::TlsFace;
 use crate::ledger::Ledger;
+use crate::oauth::store::Oauth;
 use crate::plan::Plan;
 use crate::route::Route;
 use crate::settings::Settings;
@@ -29,6 +31,8 @@ pub(crate) struct Service {
     pub(crate) storage: Storage,
     pub(crate) faults: Faults,
     pub(crate) ledger: Ledger,
+    pub(crate) oauth: Oauth,
+    pub(crate) folio: Folio,
     pub(crate) throttle: Throttle,
     pub(crate) tls: Option<TlsFace>,
     pub(crate) profiles: crate::control::profile::Profiles,
@@ -38,7 +42,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(config: Config, issuer: Issuer, tls: Option<TlsFace>) -> Self {
+    pub(crate) fn new(config: Config, issuer: Issuer, oauth: Oauth, tls: Option<TlsFace>) -> Self {
         let clock = Clock::default();
         let now = clock.now();
         let faults = Faults::default();
@@ -50,6 +54,8 @@ impl Service {
             registry: Registry::new(issuer),
             faults,
             ledger: Ledger::new(config.log_entries),
+            oauth,
+            folio: Folio::default(),
             throttle: Throttle::default(),
             connections: AtomicU64::new(0),
             settings: RwLock::new(Arc::new(config.settings.clone())),
@@ -87,6 +93,8 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) authorization: Option<&'a Authorization>,
     pub(crate) plan: &'a Plan,
+    /// The request came over TLS.
+    pub(crate) secure: bool,
 }
 
 impl Call<'_> {

@@ -1,5 +1,7 @@
 //! What may change while the cloud runs: lifetimes, strictness, speed, manners.
 
+use crate::folio::settings::FolioSettings;
+use crate::oauth::settings::OauthSettings;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -54,6 +56,10 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Code of the 404 for an upload that is gone (the real one is not known).
     pub upload_gone_code: String,
+    /// The authorization server.
+    pub oauth: OauthSettings,
+    /// The FOLIO front ends.
+    pub folio: FolioSettings,
 }
 
 impl Default for Settings {
@@ -79,6 +85,8 @@ impl Default for Settings {
             head_timeout: Duration::from_mins(1),
             body_timeout: Duration::from_mins(1),
             upload_gone_code: "NoSuchUpload".into(),
+            oauth: OauthSettings::default(),
+            folio: FolioSettings::default(),
         }
     }
 }

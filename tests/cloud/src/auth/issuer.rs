@@ -17,6 +17,7 @@ pub(crate) const KEY_BITS: usize = 2048;
 pub(crate) struct Issuer {
     encoding: EncodingKey,
     decoding: DecodingKey,
+    jwk: String,
 }
 
 /// The claims of one token.
@@ -57,6 +58,7 @@ impl Issuer {
         Ok(Self {
             encoding: EncodingKey::from_rsa_der(der.as_bytes()),
             decoding: DecodingKey::from_rsa_raw_components(&n, &e),
+            jwk: jwk_text(&key.to_public_key()),
         })
     }
 
@@ -66,6 +68,24 @@ impl Issuer {
         header.kid = Some("asw_oc1_loopback".into());
         jsonwebtoken::encode(&header, claims, &self.encoding)
             .map_err(|error| Error::new(ErrorKind::Key, format!("cannot sign a token: {error}")))
+    }
+
+    /// Signs claims of any shape under the key of [`Issuer::public_jwk`].
+    pub(crate) fn sign_as(&self, typ: &str, claims: &serde_json::Value) -> Result<String, Error> {
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = Some("loopback".into());
+        header.typ = Some(typ.into());
+        jsonwebtoken::encode(&header, claims, &self.encoding)
+            .map_err(|error| Error::new(ErrorKind::Key, format!("cannot sign a token: {error}")))
+    }
+
+    /// The public key, as a key set shows it.
+    pub(crate) fn public_jwk(&self) -> serde_json::Value {
+        let mut key: serde_json::Value = serde_json::from_str(&self.jwk).unwrap_or_default();
+        key["kid"] = "loopback".into();
+        key["alg"] = "RS256".into();
+        key["use"] = "sig".into();
+        key
     }
 
     /// Verifies a token's form, signature and issuer. Its times are the caller's to judge, by the cloud's own clock.

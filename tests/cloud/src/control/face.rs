@@ -5,6 +5,7 @@
 //! unasked).
 
 use super::Control;
+use super::oauth::{EndGrant, GrantSpec};
 use super::profile::{ApiKey, Login};
 use crate::auth::registry::{Revoke, millis};
 use crate::error::{Error, ErrorKind};
@@ -12,6 +13,8 @@ use crate::fault::{Fault, Shows};
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::reply::{Fail, Payload, Reply};
+use crate::oauth::client::ClientSpec;
+use crate::oauth::settings::Preset;
 use crate::route::Route;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -24,7 +27,7 @@ use std::time::Duration;
 const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Every address of this interface, shown at `/_control/`.
-const INDEX: [&str; 23] = [
+const INDEX: [&str; 33] = [
     "GET /_control/stats",
     "GET /_control/log?after=SEQ",
     "GET /_control/wait?counter=NAME&at_least=N&timeout_s=S",
@@ -48,6 +51,16 @@ const INDEX: [&str; 23] = [
     "POST /_control/bucket",
     "POST /_control/corrupt",
     "POST /_control/reset",
+    "GET /_control/violations",
+    "GET /_control/oauth/chains",
+    "POST /_control/oauth/preset",
+    "POST /_control/oauth/client",
+    "POST /_control/oauth/user",
+    "POST /_control/oauth/grant",
+    "POST /_control/oauth/end",
+    "POST /_control/oauth/device",
+    "GET /_control/folio/events",
+    "POST /_control/folio/restart",
 ];
 
 #[derive(Deserialize)]
@@ -60,6 +73,27 @@ struct ProfileName {
 #[serde(deny_unknown_fields)]
 struct BucketName {
     name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PresetName {
+    name: Preset,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct User {
+    name: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceDecision {
+    user_code: String,
+    /// Who approves; null denies.
+    user: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -133,7 +167,7 @@ pub(crate) async fn serve(
         "GET" if path == "wait" => wait(&control, route).await,
         "GET" => look(&control, path, route),
         // Making a key takes a fifth of a second of one core.
-        "POST" => tokio::task::block_in_place(|| act(&control, path, &json)),
+        "POST" => tokio::task::block_in_place(|| act(&control, head, path, &json)),
         _ => Err(Fail::new(405, "MethodNotAllowed", "The control interface knows GET and POST")),
     };
     answer.unwrap_or_else(|fail| fail.reply())
@@ -165,7 +199,7 @@ fn names_loopback(host: &str) -> bool {
 fn look(control: &Control, path: &str, route: &Route<'_>) -> Result<Reply, Fail> {
     let query = |name: &str| route.target.query(name);
     match path {
-        "" => show(&json!({ "control": INDEX })),
+        "" => show(&json!({ "control": INDEX.as_slice() })),
         "stats" => show(&control.stats()),
         "log" => {
             let after = query("after").unwrap_or("0").parse().map_err(|_| bad("after is not a number"))?;
@@ -179,6 +213,9 @@ fn look(control: &Control, path: &str, route: &Route<'_>) -> Result<Reply, Fail>
             let (token, facts) = control.token(query("profile").ok_or_else(|| bad("profile is missing"))?)?;
             show(&json!({ "token": token, "facts": facts }))
         }
+        "violations" => show(&control.violations()),
+        "oauth/chains" => show(&control.oauth_chains()),
+        "folio/events" => show(&control.folio_events()),
         "uploads" => show(&control.uploads()),
         "objects" => show(&control.objects()),
         "bytes" => {
@@ -192,7 +229,7 @@ fn look(control: &Control, path: &str, route: &Route<'_>) -> Result<Reply, Fail>
     }
 }
 
-fn act(control: &Control, path: &str, json: &[u8]) -> Result<Reply, Fail> {
+fn act(control: &Control, head: &Head, path: &str, json: &[u8]) -> Result<Reply, Fail> {
     match path {
         "settings" => {
             let changes: serde_json::Map<String, Value> = read(json)?;
@@ -223,6 +260,32 @@ fn act(control: &Control, path: &str, json: &[u8]) -> Result<Reply, Fail> {
         "trust" => {
             let trust: Trust = read(json)?;
             control.trust_pem(&trust.key_id, &trust.public_key_pem)?;
+            show(&json!({}))
+        }
+        "oauth/preset" => {
+            control.oauth_preset(read::<PresetName>(json)?.name);
+            show(&control.settings().oauth)
+        }
+        "oauth/client" => {
+            control.oauth_client(&read::<ClientSpec>(json)?)?;
+            show(&json!({}))
+        }
+        "oauth/user" => {
+            let user: User = read(json)?;
+            control.oauth_user(&user.name, &user.password);
+            show(&json!({}))
+        }
+        "oauth/grant" => {
+            let origin = format!("http://{}", head.get("host").unwrap_or_default());
+            show(&control.oauth_grant(&read::<GrantSpec>(json)?, &origin)?)
+        }
+        "oauth/end" => show(&json!({ "ended": control.oauth_end(&read::<EndGrant>(json)?) })),
+        "oauth/device" => {
+            let device: DeviceDecision = read(json)?;
+            show(&json!({ "found": control.oauth_device(&device.user_code, device.user.as_deref()) }))
+        }
+        "folio/restart" => {
+            control.folio_restart();
             show(&json!({}))
         }
         "bucket" => {
@@ -266,15 +329,29 @@ async fn wait(control: &Control, route: &Route<'_>) -> Result<Reply, Fail> {
     }
 }
 
-/// Changes the named settings and no others.
+/// Changes the named settings and no others; in `oauth` and `folio` likewise. A name may be a path: `oauth.idle_s`.
 pub(crate) fn merge(settings: &mut Settings, changes: serde_json::Map<String, Value>) -> Result<(), Fail> {
     let unreadable = |error: serde_json::Error| bad(&error.to_string());
     let mut whole = serde_json::to_value(&*settings).map_err(unreadable)?;
-    if let Some(map) = whole.as_object_mut() {
-        map.extend(changes);
+    for (name, value) in changes {
+        lay(&mut whole, &name, value);
     }
     *settings = serde_json::from_value(whole).map_err(unreadable)?;
     Ok(())
+}
+
+/// Puts a value where its name leads, objects into objects. A name that leads nowhere makes a key that nobody knows.
+fn lay(whole: &mut Value, name: &str, value: Value) {
+    let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
+    let Some(map) = whole.as_object_mut() else { return };
+    let slot = map.entry(first).or_insert(Value::Null);
+    match (rest, value) {
+        (Some(rest), value) => lay(slot, rest, value),
+        (None, Value::Object(inner)) if slot.is_object() => {
+            inner.into_iter().for_each(|(name, value)| lay(slot, &name, value));
+        }
+        (None, value) => *slot = value,
+    }
 }
 
 fn clock(control: &Control) -> Result<Reply, Fail> {
@@ -337,6 +414,18 @@ mod tests {
         merge(&mut settings, changes(r#"{"token_life_s": 2.5, "expect": "ignore"}"#)).unwrap();
         assert_eq!(settings.token_life, Duration::from_millis(2500));
         assert_eq!(settings.page_size, 1000);
+        merge(
+            &mut settings,
+            changes(r#"{"oauth": {"idle_s": 9}, "oauth.rotation": "count", "folio.tenant": "x"}"#),
+        )
+        .unwrap();
+        assert_eq!(settings.oauth.idle, Duration::from_secs(9));
+        assert_eq!(settings.oauth.rotation, crate::oauth::settings::Rotation::Count);
+        assert_eq!(settings.oauth.max_reuse, 0);
+        assert_eq!(settings.folio.tenant, "x");
+        assert!(merge(&mut settings, changes(r#"{"oauth": {"idles": 9}}"#)).is_err());
+        assert!(merge(&mut settings, changes(r#"{"oauth.x.y": 9}"#)).is_err());
+        assert!(merge(&mut settings, changes(r#"{"pagesize.x": 1}"#)).is_err());
         assert!(merge(&mut settings, changes(r#"{"pagesize": 1}"#)).is_err());
         assert!(merge(&mut settings, changes(r#"{"token_life_s": -1}"#)).is_err());
     }

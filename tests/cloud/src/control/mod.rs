@@ -1,6 +1,7 @@
 //! The control interface: looking inside a cloud and telling it how to misbehave.
 
 pub(crate) mod face;
+pub(crate) mod oauth;
 pub(crate) mod profile;
 
 use crate::auth::registry::{Revoke, SessionFacts, TokenFacts};
@@ -199,12 +200,15 @@ impl Control {
         self.service.ledger.clear();
     }
 
-    /// Forgets everything but buckets and profiles on disk: objects, uploads, sessions, keys, faults, log, counters; the
+    /// Forgets everything but buckets and profiles on disk: objects, uploads, sessions, keys, grants, registered clients and
+    /// users, imports, violations, faults, log, counters; the
     /// settings and the clock go back to what they were at start.
     pub fn reset(&self) {
         self.service.storage.clear();
         self.service.registry.clear();
         self.service.faults.remove(None);
+        self.service.oauth.clear();
+        self.service.folio.clear();
         self.service.ledger.clear();
         self.service.clock.freeze(None);
         let settings = self.service.config.settings.clone();

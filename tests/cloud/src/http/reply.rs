@@ -12,6 +12,8 @@ pub(crate) struct Reply {
     pub(crate) payload: Payload,
     /// For the log only.
     pub(crate) note: Option<String>,
+    /// The refresh this is the answer to: under way until the answer has left.
+    pub(crate) flying: Option<crate::oauth::rotation::Flying>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Fail {
 impl Reply {
     pub(crate) fn empty(status: u16) -> Self {
         let payload = Payload::Bytes { bytes: Vec::new(), claims: None };
-        Self { status, headers: Vec::new(), payload, note: None }
+        Self { status, headers: Vec::new(), payload, note: None, flying: None }
     }
 
     pub(crate) fn json(status: u16, value: &serde_json::Value) -> Self {
@@ -90,6 +92,11 @@ impl Reply {
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.headers.retain(|(known, _)| known != name);
+        self.headers.push((name.to_owned(), value.into()));
+    }
+
+    /// One more header of that name.
+    pub(crate) fn add(&mut self, name: &str, value: impl Into<String>) {
         self.headers.push((name.to_owned(), value.into()));
     }
 
@@ -133,9 +140,12 @@ impl Reply {
 fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
         204 => "No Content",
         206 => "Partial Content",
+        302 => "Found",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -147,6 +157,7 @@ fn reason_phrase(status: u16) -> &'static str {
         412 => "Precondition Failed",
         413 => "Content Too Large",
         416 => "Range Not Satisfiable",
+        422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
