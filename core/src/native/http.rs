@@ -111,7 +111,7 @@ impl Http {
         let client = if endpoint.is_loopback() { &self.direct } else { &self.proxied };
         tokio::select! {
             biased;
-            answer = client.execute(request) => answer.map_err(|error| classify(&error, has_body, &meter)),
+            answer = client.execute(request) => answer.map_err(|error| classify(&error, endpoint, has_body, &meter)),
             () = meter.stalled(self.stall) => Err(self.stalled()),
         }
     }
@@ -234,7 +234,7 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// What a failed request means.
-fn classify(error: &reqwest::Error, has_body: bool, meter: &Meter) -> TransportFailure {
+fn classify(error: &reqwest::Error, endpoint: &Endpoint, has_body: bool, meter: &Meter) -> TransportFailure {
     let cause = innermost(error);
     if error.is_builder() {
         return failure(TransportKind::Protocol, format!("the request cannot be built: {cause}"));
@@ -245,8 +245,12 @@ fn classify(error: &reqwest::Error, has_body: bool, meter: &Meter) -> TransportF
             let hint = if is_certificate { "; a further CA can be given as a bundle" } else { "" };
             return failure(TransportKind::Tls, format!("no TLS connection: {tls}{hint}"));
         }
-        let what =
-            if error.is_timeout() { "connecting took too long" } else { "the service cannot be reached" };
+        let host = endpoint.host();
+        let what = if error.is_timeout() {
+            format!("connecting to {host} took too long")
+        } else {
+            format!("{host} cannot be reached")
+        };
         return failure(TransportKind::Connect, format!("{what}: {cause}"));
     }
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
