@@ -20,7 +20,7 @@ mod values;
 
 pub use endpoint::Endpoint;
 pub use files::{Surroundings, expand_home};
-pub use grammar::{ConfigFile, Profile};
+pub use grammar::{ConfigFile, DEFAULT_PROFILE, Profile};
 pub use identity::{ApiKeyIdentity, AuthKind, Identity, KeySource, SessionIdentity, permission_warning};
 pub use region::Region;
 pub use resolve::{Overrides, Settings};
