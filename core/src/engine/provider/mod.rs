@@ -57,6 +57,7 @@ pub struct Paths {
 
 /// One provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a server")]
 pub struct Provider {
     /// The name in the sessions file.
     pub name: Cow<'static, str>,

@@ -24,7 +24,7 @@ impl<'a> Keys<'a> {
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Error> {
         for (key, value) in self.profile.entries() {
             let inherited = self.default.is_some_and(|default| default.get(key) == Some(value));
-            if !known.contains(&key) && !(inherited && self.profile.name() != DEFAULT_PROFILE) {
+            if !known.contains(&key) && !inherited {
                 let near = known.iter().find(|name| alike(name, key));
                 let hint = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
                 return Err(self.wrong(key, &format!("is no key of this kind of section{hint}")));

@@ -23,6 +23,9 @@ pub(super) const CHANGES: [&str; 9] = [
     "rotates",
 ];
 
+/// What a duration looks like.
+const TIME: &str = "a time such as 90s, 10m, 1h30m or 7d";
+
 /// Keys of a provider's own section only.
 const OWN: [&str; 11] = [
     "based_on",
@@ -118,7 +121,6 @@ pub(super) fn change(provider: &mut Provider, keys: &Keys<'_>) -> Result<(), Err
     {
         provider.on_ambiguous = policy;
     }
-    const TIME: &str = "a time such as 90s, 10m, 1h30m or 7d";
     if let Some(limit) = keys.parsed("idle_limit", duration, TIME)? {
         provider.idle_limit = Some(limit);
     }
