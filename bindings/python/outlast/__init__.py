@@ -29,10 +29,12 @@ from ._errors import (
     Timeout,
 )
 from ._events import Event
+from ._library import has_feature
 from ._library import library as _library
 from ._session import Credential, Session, SignedHeaders, Status, Token
-from ._upload import Progress, Result, Upload, Writer
+from ._upload import Progress, Result, Upload
 from ._uploader import Uploader
+from ._writer import ObjectWriter
 
 #: The version of the library that was loaded.
 __version__: str = _library.outlast_version().decode()
@@ -52,6 +54,7 @@ __all__ = [
     "InvalidInput",
     "NetworkError",
     "NotFound",
+    "ObjectWriter",
     "PermissionDenied",
     "PreconditionFailed",
     "Progress",
@@ -69,5 +72,5 @@ __all__ = [
     "Token",
     "Upload",
     "Uploader",
-    "Writer",
+    "has_feature",
 ]

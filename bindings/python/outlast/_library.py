@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from ctypes import CDLL
+from ctypes import CDLL, c_char_p, c_void_p, cast
 from pathlib import Path
 
 from . import _abi
@@ -24,3 +24,10 @@ def _load() -> CDLL:
 
 #: The library, its functions typed. ``OUTLAST_LIBRARY`` names another file than the package's own.
 library = _load()
+
+
+def has_feature(name: str) -> bool:
+    """Whether the library can do something; see ``outlast_has_feature`` in outlast.h for the names."""
+    text = name.encode()
+    held = c_char_p(text)
+    return bool(library.outlast_has_feature(_abi.outlast_str(cast(held, c_void_p), len(text))))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import select
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from ctypes import byref, c_void_p
 from dataclasses import dataclass
 from types import TracebackType
@@ -279,47 +279,6 @@ class Upload(Owned):
             verified=bool(raw.verified),
             **texts,
         )
-
-
-class Writer(Owned):
-    """The pushing end of a stream: what is written becomes the object."""
-
-    def __init__(self) -> None:
-        out = c_void_p()
-        call(library.outlast_writer_new, byref(out))
-        self._own(out.value, library.outlast_writer_free)
-
-    def write(self, data: bytes) -> None:
-        """Writes all of it, at the pace of the network."""
-        call(library.outlast_writer_write, self._handle, data, len(data), -1, None)
-
-    def finish(self) -> None:
-        """All has been written."""
-        call(library.outlast_writer_finish, self._handle)
-
-    def abandon(self) -> None:
-        """The rest will not come: no object is made."""
-        call(library.outlast_writer_abandon, self._handle)
-
-
-class _FromWriter(Upload):
-    """An upload whose bytes an asynchronous iterable gives."""
-
-    def __init__(self, client: Client, session: Session, source: AsyncIterable[bytes], options: dict[str, Any]):
-        self._writer = Writer()
-        self._source = source
-        super().__init__(client, session, b"", {**options, "_writer": self._writer._handle})
-
-    async def feed(self) -> None:
-        """Writes until the iterable ends."""
-        try:
-            async for piece in self._source:
-                await asyncio.to_thread(self._writer.write, bytes(piece))
-            self._writer.finish()
-        except BaseException:
-            with contextlib.suppress(Error):
-                self._writer.abandon()
-            raise
 
 
 def _choice(choices: dict[str, int], value: str | None, what: str) -> int:

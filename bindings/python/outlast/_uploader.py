@@ -10,7 +10,8 @@ from typing import Any
 
 from ._session import Session
 from ._source import Source
-from ._upload import OnProgress, Result, Upload, _FromWriter
+from ._upload import OnProgress, Result, Upload
+from ._writer import ObjectWriter, Written
 
 
 class Uploader:
@@ -43,6 +44,13 @@ class Uploader:
         with self.start(source, **options) as upload:
             return upload.wait(progress=progress)
 
+    def writer(self, *, bucket: str, name: str, namespace: str | None = None, **options: Any) -> ObjectWriter:
+        """A file to write to whose bytes become an object, at the pace of the network and of any length.
+
+        ``with uploader.writer(bucket="backups", name="home.tar") as file, tarfile.open(fileobj=file, mode="w|") as tar: …``
+        """
+        return ObjectWriter(self._start(Written, b"", {"bucket": bucket, "name": name, "namespace": namespace, **options}))
+
     async def aupload(
         self, source: Source | AsyncIterable[bytes], *, progress: OnProgress | None = None, **options: Any
     ) -> Result:
@@ -52,8 +60,8 @@ class Uploader:
         if not isinstance(source, AsyncIterable):
             with self.start(source, **options) as upload:
                 return await upload.await_result(progress)
-        with self._start(_FromWriter, source, {"namespace": None, **options}) as upload:
-            feeding = asyncio.ensure_future(upload.feed())
+        with self._start(Written, b"", {"namespace": None, **options}) as upload:
+            feeding = asyncio.ensure_future(upload.feed(source))
             try:
                 result: Result = await upload.await_result(progress)
                 await feeding
