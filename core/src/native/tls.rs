@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use once_cell::sync::OnceCell;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -17,9 +18,7 @@ const MAX_BUNDLE: u64 = 16 << 20;
 /// The crypto provider is chosen here and not installed for the process: a library must not decide that for its host.
 /// Errors: `Config` when the bundle cannot be read or holds no certificate.
 pub(crate) fn client_config(bundle: Option<&Path>) -> Result<ClientConfig, Error> {
-    let mut roots = RootCertStore::empty();
-    // A machine without roots can still talk to loopback, and to servers known by the bundle.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut roots = machine_roots();
     if let Some(path) = bundle {
         for certificate in read_bundle(path)? {
             roots.add(certificate).map_err(|error| unusable(path, &error.to_string()))?;
@@ -32,6 +31,19 @@ pub(crate) fn client_config(bundle: Option<&Path>) -> Result<ClientConfig, Error
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
+}
+
+/// The machine's roots. Reading and parsing them takes longer than everything else about a client, so a process does it
+/// once; that there were none is not remembered, for they may be installed while the process runs.
+fn machine_roots() -> RootCertStore {
+    static ROOTS: OnceCell<RootCertStore> = OnceCell::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() { Err(roots) } else { Ok(roots) }
+    };
+    // A machine without roots can still talk to loopback, and to servers known by a bundle.
+    ROOTS.get_or_try_init(read).map_or_else(|none| none, Clone::clone)
 }
 
 fn read_bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
