@@ -6,7 +6,7 @@ use super::command::{Command, CommandId, Event, Notice, SessionId, UploadId};
 use super::credential::Generation;
 use super::error::{Error, ErrorKind};
 use super::random::Random;
-use super::session::{LeaseAnswer, Session, SessionProfile, SessionStatus};
+use super::session::{LeaseAnswer, Session, SessionProfile, SessionStatus, StandingLease};
 use super::time::{Mono, Now, UnixMillis};
 use super::upload::call::{Answer, Call};
 use super::upload::journal::JournalState;
@@ -215,6 +215,12 @@ impl Engine {
         };
         self.settle();
         answer
+    }
+
+    /// The lease that callers of a session get without anything being decided for them; `None` while they have to wait.
+    /// A driver may hand it out by itself for as long as it says.
+    pub fn standing_lease(&self, id: SessionId, now: Now) -> Option<StandingLease> {
+        self.sessions.get(&id).filter(|entry| !entry.closing)?.session.standing_lease(now)
     }
 
     /// Server minus local clock, as learned by this session's requests, milliseconds.

@@ -21,8 +21,8 @@ use super::limiter::Limiter;
 use super::message::{Message, OpenSession, StartUpload};
 use super::notices::Listeners;
 use super::options::ClientOptions;
+use super::published::Published;
 use super::reply::Promise;
-use super::session::Published;
 use super::source::Source;
 use super::upload::Shared;
 use super::waiting::Refreshing;
@@ -347,6 +347,8 @@ impl Driver {
                 idle = false;
                 self.carry(command);
             }
+            // Before anybody is told: whoever hears of a new generation and asks for a lease gets that one.
+            self.publish();
             while let Some(notice) = self.engine.poll_notice() {
                 idle = false;
                 self.tell(notice);
@@ -368,21 +370,18 @@ impl Driver {
         }
     }
 
+    /// Shows callers' threads the leases that they may take without asking.
+    fn publish(&self) {
+        let now = self.clock.now();
+        for (id, room) in &self.sessions {
+            room.published.show(self.engine.standing_lease(*id, now), self.engine.session_skew_ms(*id));
+        }
+    }
+
     fn tell(&mut self, notice: Notice) {
         match &notice {
-            Notice::Refreshed { session, .. }
-            | Notice::Rejected { session, .. }
-            | Notice::Parked { session, .. } => {
-                if let Some(room) = self.sessions.get(session) {
-                    room.published.forget();
-                }
-            }
             Notice::ClockSkew { skew_ms } => {
-                // Told without a name: every session's snapshot learns its own value with the next lease.
                 self.tools.note(|| format!("the server's clock is {skew_ms} ms ahead"));
-                for room in self.sessions.values() {
-                    room.published.forget();
-                }
             }
             Notice::Finished { upload, .. } => {
                 if let Some(room) = self.uploads.get_mut(upload) {

@@ -8,7 +8,7 @@
 //! Where to look: requests and answers in [`http`], with [`endpoint`], [`tls`] and [`meter`] (stalls, progress);
 //! bytes in [`content`], [`stream`], [`buffer`], [`body`] and [`limiter`]; files of uploads in [`journal`] and
 //! [`lockfile`]; credentials in [`source`] and [`watch`]; callers' handles in [`client`], [`session`], [`upload`],
-//! [`notices`] and [`calls`], which wait through [`reply`] on any executor or none.
+//! [`notices`] and [`calls`], with the current lease in [`published`], which wait through [`reply`] on any executor or none.
 //!
 //! What must not live here: decisions. When to refresh, retry, give up or resume is the engine's business.
 // The engine takes clocks and threads as arguments; this is where they come from.
@@ -34,6 +34,7 @@ mod meter;
 mod notices;
 mod options;
 mod os;
+mod published;
 mod reply;
 mod session;
 pub mod source;

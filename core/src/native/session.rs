@@ -1,13 +1,14 @@
 //! A session as a caller holds it.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::client::Client;
 use super::clock;
 use super::endpoint::Endpoint;
 use super::message::Message;
+use super::published::{Found, Published};
 use super::reply;
 use super::source::SourceSpec;
 use crate::engine::SessionId;
@@ -17,11 +18,6 @@ use crate::engine::secret::Secret;
 use crate::engine::session::SessionStatus;
 use crate::engine::sign::{SignedHeaders, authorize};
 use crate::engine::wire::{Coverage, Method, Request, Service};
-
-/// For so long a lease that was fresh is handed out again without asking the engine.
-const FRESH_FOR: Duration = Duration::from_secs(1);
-/// Leases with less left than this are always asked for.
-const NEAR_END_MS: i64 = 15_000;
 
 /// Base URLs of the services that a session is used with.
 #[derive(Clone, Debug)]
@@ -86,10 +82,11 @@ impl Session {
 
     /// The right to send one request now; waits for a refresh, and parked as long as `wait_for_login` says.
     ///
+    /// Cost: while the credential is good neither a lock nor an allocation, about 100 ns, on any number of threads.
     /// Errors: `SignInNeeded` or `Auth` when there will be none, `Network` when the auth service stays away.
     /// Cancel: dropping the future forgets the wait; a refresh that is under way goes on.
     pub async fn lease(&self) -> Result<Lease, Error> {
-        match self.0.published.fresh() {
+        match self.standing() {
             Some(lease) => Ok(lease),
             None => self.ask_lease().get().await,
         }
@@ -99,11 +96,23 @@ impl Session {
     ///
     /// Errors: also `Timeout`.
     pub fn lease_blocking(&self, timeout: Duration) -> Result<Lease, Error> {
-        match self.0.published.fresh() {
+        match self.standing() {
             Some(lease) => Ok(lease),
             None => {
                 self.ask_lease().wait_timeout(timeout).unwrap_or_else(|| Err(waited(timeout, "a credential")))
             }
+        }
+    }
+
+    fn standing(&self) -> Option<Lease> {
+        match self.0.published.find() {
+            Found::Fresh(lease) => Some(lease),
+            Found::Due(lease) => {
+                // Nobody waits for this: it is asked for so that a lazy session renews.
+                drop(self.ask_lease());
+                Some(lease)
+            }
+            Found::Nothing => None,
         }
     }
 
@@ -161,7 +170,7 @@ impl Session {
 
     /// A request sent with `generation` was answered with 401. A late answer for an older generation does no harm.
     pub fn reject(&self, generation: Generation) {
-        self.0.published.forget();
+        self.0.published.withdraw(generation);
         self.0.client.send(Message::Reject(self.0.id, generation));
     }
 
@@ -254,44 +263,4 @@ impl Drop for Hold {
 
 fn waited(timeout: Duration, what: &str) -> Error {
     Error::new(ErrorKind::Timeout, format!("{what} did not come within {} s", timeout.as_secs_f32()))
-}
-
-/// The lease that was handed out last, for callers who only want fresh headers: no trip through the engine's thread.
-#[derive(Default)]
-pub(crate) struct Published(RwLock<Snapshot>);
-
-#[derive(Default)]
-struct Snapshot {
-    lease: Option<(Lease, Instant)>,
-    skew_ms: i64,
-}
-
-impl Published {
-    fn fresh(&self) -> Option<Lease> {
-        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (lease, since) = snapshot.lease.as_ref()?;
-        // The wall clock counts too: a machine that slept must not wake up with an ended token.
-        let now = clock::wall().offset(snapshot.skew_ms).offset(NEAR_END_MS);
-        let alive = lease.grant.expires_at.is_none_or(|end| now < end);
-        (alive && since.elapsed() < FRESH_FOR).then(|| lease.clone())
-    }
-
-    fn skew_ms(&self) -> i64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).skew_ms
-    }
-
-    /// Publishes a lease of a credential that is not in any window.
-    pub(crate) fn put(&self, lease: Lease) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).lease = Some((lease, Instant::now()));
-    }
-
-    /// Something happened to the session: ask the engine next time.
-    pub(crate) fn forget(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).lease = None;
-    }
-
-    /// Server minus local clock.
-    pub(crate) fn set_skew(&self, skew_ms: i64) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).skew_ms = skew_ms;
-    }
 }

@@ -18,20 +18,10 @@ impl Driver {
     pub(super) fn answer_sessions(&mut self) -> bool {
         let now = self.clock.now();
         for (session, promise) in std::mem::take(&mut self.leases) {
-            if promise.is_abandoned() {
-                continue;
-            }
+            // Asked for even when nobody waits any more: asking is what makes a lazy session renew.
             match self.engine.session_lease(session, now) {
-                LeaseAnswer::Ready(lease) => {
-                    if let Some(room) = self.sessions.get(&session) {
-                        room.published.set_skew(self.engine.session_skew_ms(session));
-                        let state = self.engine.session_status(session, now).map(|status| status.state);
-                        if state == Some(SessionState::Fresh) {
-                            room.published.put(lease.clone());
-                        }
-                    }
-                    promise.settle(Ok(lease));
-                }
+                LeaseAnswer::Wait if promise.is_abandoned() => {}
+                LeaseAnswer::Ready(lease) => promise.settle(Ok(lease)),
                 LeaseAnswer::Wait => self.leases.push((session, promise)),
                 LeaseAnswer::Failed(error) => promise.settle(Err(error)),
             }

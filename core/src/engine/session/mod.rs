@@ -35,7 +35,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use profile::{ChainStatus, Leads, LeaseAnswer, SessionProfile, SessionState, SessionStatus, Windows};
+pub use profile::{
+    ChainStatus, Leads, LeaseAnswer, SessionProfile, SessionState, SessionStatus, StandingLease, Windows,
+};
 
 use super::command::{Command, CommandId, Notice, SessionId};
 use super::credential::{Generation, Grant, Lease};
@@ -287,6 +289,23 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The lease that callers get without anything being decided for them; `None` while they have to wait.
+    pub fn standing_lease(&self, now: Now) -> Option<StandingLease> {
+        if !matches!(self.state(now), SessionState::Fresh | SessionState::Advisory) {
+            return None;
+        }
+        let current = self.current.as_ref()?;
+        let lease = Lease { generation: current.generation, grant: Arc::clone(&current.grant) };
+        let left = self.remaining(current, now);
+        // What cannot be extended serves to its end.
+        let waits = if self.is_extensible() { current.leads.mandatory } else { Duration::ZERO };
+        Some(StandingLease {
+            lease,
+            advisory_in: left.map(|left| left.saturating_sub(current.leads.advisory)),
+            mandatory_in: left.map(|left| left.saturating_sub(waits)),
+        })
     }
 
     fn ready(&self) -> LeaseAnswer {

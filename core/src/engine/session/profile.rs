@@ -164,6 +164,17 @@ impl ChainStatus {
     }
 }
 
+/// A lease that a driver may hand out by itself, without asking again, and until when.
+#[derive(Clone, Debug)]
+pub struct StandingLease {
+    /// The current generation.
+    pub lease: crate::engine::credential::Lease,
+    /// From then on a renewal is due: ask the session too, which is what makes a lazy one renew. `None`: never.
+    pub advisory_in: Option<Duration>,
+    /// From then on callers wait: ask the session instead. `None`: never.
+    pub mandatory_in: Option<Duration>,
+}
+
 /// What a caller who wants to send a request gets.
 #[derive(Clone, Debug)]
 pub enum LeaseAnswer {
