@@ -869,10 +869,12 @@ outlast_status outlast_session_hold(struct outlast_session *session,
 // Threads: any. Errors: `INVALID` (also: it is not held), `FORKED`.
 outlast_status outlast_session_release(struct outlast_session *session, struct outlast_error **err);
 
-// Tells that somebody signed in or the source has changed: look now. Changed files are noticed without this.
+// Tells that somebody signed in or the source has changed: look now. Changed files are noticed without this. A host that
+// said that only a person can supply a credential is asked again.
 //
 // Threads: any. Errors: `INVALID`, `FORKED`.
-outlast_status outlast_session_touch(struct outlast_session *session, struct outlast_error **err);
+outlast_status outlast_session_touch(struct outlast_session *session,
+                                     struct outlast_error **err);
 
 // Asks the service for the tenancy's Object Storage namespace and copies it into `buffer`, NUL-terminated. Blocks for one
 // request, its retries, and a refresh if need be.

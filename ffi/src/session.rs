@@ -356,7 +356,8 @@ pub unsafe extern "C" fn outlast_session_release(
     })
 }
 
-/// Tells that somebody signed in or the source has changed: look now. Changed files are noticed without this.
+/// Tells that somebody signed in or the source has changed: look now. Changed files are noticed without this. A host that
+/// said that only a person can supply a credential is asked again.
 ///
 /// Threads: any. Errors: `INVALID`, `FORKED`.
 #[unsafe(no_mangle)]
@@ -367,7 +368,11 @@ pub unsafe extern "C" fn outlast_session_touch(
     // SAFETY: the caller's promise for out parameters.
     let err = unsafe { Slot::new(err) };
     guard(&err, || {
-        handle::get(session)?.native.touch();
+        let session = handle::get(session)?;
+        // What the host answers is looked at when it comes.
+        if !session.supply.as_ref().is_some_and(|supply| supply.ask_again()) {
+            session.native.touch();
+        }
         Ok(())
     })
 }

@@ -63,6 +63,8 @@ struct State {
     last_request: u64,
     wanted: Option<u64>,
     answer: Option<Result<Grant, ExchangeFailure>>,
+    /// An exchange is under way and takes the answer; otherwise the source has to be looked at again.
+    exchanging: bool,
     /// The host's word that only a person can help, until it brings a credential.
     refusal: Option<Error>,
     closed: bool,
@@ -95,8 +97,29 @@ impl Supply {
         self.moved.notify_all();
     }
 
-    /// Answers a wish, or brings a credential unasked (`request` 0).
-    fn answer(&self, request: u64, answer: Result<Grant, ExchangeFailure>) -> Result<(), Failure> {
+    /// Asks the host anew after it said that only a person can help. `false`: it said no such thing.
+    pub(crate) fn ask_again(&self) -> bool {
+        let mut state = self.lock();
+        match (&state.refusal, state.wanted, state.session) {
+            (None, ..) => false,
+            (Some(_), None, Some(session)) => {
+                let request = state.wish();
+                drop(state);
+                self.tell(session, request);
+                true
+            }
+            (Some(_), ..) => true,
+        }
+    }
+
+    fn tell(&self, session: u64, request: u64) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.post(Happening { session, request, ..Happening::new(OUTLAST_EVENT_CREDENTIAL_WANTED) });
+        }
+    }
+
+    /// Answers a wish, or brings a credential unasked (`request` 0). Says whether an exchange takes it.
+    fn answer(&self, request: u64, answer: Result<Grant, ExchangeFailure>) -> Result<bool, Failure> {
         let mut state = self.lock();
         if request != 0 && state.wanted != Some(request) {
             return Err(Failure::invalid("nobody waits for this request (any more)"));
@@ -109,13 +132,23 @@ impl Supply {
         if let Err(ExchangeFailure { class: ExchangeClass::Refused, error, .. }) = &answer {
             state.refusal = Some(error.clone());
         }
-        if request != 0 || (state.wanted.is_some() && answer.is_ok()) {
+        let taken = state.exchanging && state.wanted.is_some() && (request != 0 || answer.is_ok());
+        if request != 0 || answer.is_ok() {
             state.wanted = None;
+        }
+        if taken {
             state.answer = Some(answer);
         }
         drop(state);
         self.moved.notify_all();
-        Ok(())
+        Ok(taken)
+    }
+
+    fn exchanged(&self) -> Result<Grant, ExchangeFailure> {
+        self.lock().exchanging = true;
+        let answer = self.wait();
+        self.lock().exchanging = false;
+        answer
     }
 
     fn wait(&self) -> Result<Grant, ExchangeFailure> {
@@ -142,17 +175,9 @@ impl Supply {
                 && !told
             {
                 told = true;
-                state.last_request += 1;
-                let request = state.last_request;
-                state.wanted = Some(request);
+                let request = state.wish();
                 drop(state);
-                if let Some(hub) = self.hub.upgrade() {
-                    hub.post(Happening {
-                        session,
-                        request,
-                        ..Happening::new(OUTLAST_EVENT_CREDENTIAL_WANTED)
-                    });
-                }
+                self.tell(session, request);
                 state = self.lock();
                 continue;
             }
@@ -187,7 +212,15 @@ impl Source for Supply {
     }
 
     fn exchange(&self, _held: Option<&Grant>, _wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
-        self.wait()
+        self.exchanged()
+    }
+}
+
+impl State {
+    fn wish(&mut self) -> u64 {
+        self.last_request += 1;
+        self.wanted = Some(self.last_request);
+        self.last_request
     }
 }
 
@@ -251,8 +284,7 @@ pub unsafe extern "C" fn outlast_session_supply(
         let (session, supply) = supply_of(session)?;
         // SAFETY: the caller's promise for texts.
         let grant = unsafe { read_grant(&supply, &given) }?;
-        supply.answer(request, Ok(grant))?;
-        if request == 0 {
+        if !supply.answer(request, Ok(grant))? {
             session.native.touch();
         }
         Ok(())
@@ -293,7 +325,8 @@ pub unsafe extern "C" fn outlast_session_supply_failed(
                 error: Error::new(kind, message),
                 retry_after: (retry_after_ms != 0).then(|| Duration::from_millis(retry_after_ms)),
             }),
-        )
+        )?;
+        Ok(())
     })
 }
 
@@ -311,7 +344,7 @@ mod tests {
             moved: Condvar::new(),
         };
         supply.name(1);
-        let failure = supply.wait().expect_err("nobody answers");
+        let failure = supply.exchanged().expect_err("nobody answers");
         assert_eq!(failure.class, ExchangeClass::Transient);
         assert!(supply.answer(1, Err(failure)).is_err());
     }
