@@ -130,9 +130,7 @@ pub unsafe extern "C" fn outlast_session_open_oci(
             wait_for_login: Duration::from_millis(options.wait_for_login_ms),
             timer: truth(options.timer, "timer")?,
         };
-        let native = client.native.session(spec)?;
-        hand_out(&client, native, None, options.user_data, &out);
-        Ok(())
+        open(&client, spec, None, options.user_data, &out)
     })
 }
 
@@ -162,30 +160,37 @@ pub unsafe extern "C" fn outlast_session_open_supplied(
             millis => Duration::from_millis(millis),
         };
         let supply = Arc::new(Supply::new(title, patience, &client.hub));
-        let native = client.native.session(SessionSpec {
+        let spec = SessionSpec {
             source: SourceSpec::Custom(Arc::<Supply>::clone(&supply)),
             endpoints: Endpoints { storage: endpoint.clone(), auth: endpoint },
             wait_for_login: Duration::from_millis(options.wait_for_login_ms),
             timer: truth(options.timer, "timer")?,
-        })?;
-        supply.name(native.id().0);
-        hand_out(&client, native, Some(supply), options.user_data, &out);
-        Ok(())
+        };
+        open(&client, spec, Some(supply), options.user_data, &out)
     })
 }
 
-fn hand_out(
+fn open(
     client: &Arc<Client>,
-    native: outlast_core::native::Session,
+    spec: SessionSpec,
     supply: Option<Arc<Supply>>,
     user_data: *mut c_void,
     out: &Slot<*mut outlast_session>,
-) {
-    if !user_data.is_null() {
-        client.hub.route(|routes| routes.add_session(native.id().0, Token(user_data)));
+) -> Result<(), Failure> {
+    // No event is handed out before it is known whose data it carries.
+    let native = client.hub.route(|routes| {
+        let native = client.native.session(spec)?;
+        if !user_data.is_null() {
+            routes.add_session(native.id().0, Token(user_data));
+        }
+        Ok::<_, Error>(native)
+    })?;
+    if let Some(supply) = &supply {
+        supply.name(native.id().0);
     }
     let session = Session::new(native, Arc::clone(client), supply);
     out.set(handle::new::<outlast_session>(Arc::new(session)));
+    Ok(())
 }
 
 type Read = (Overrides, Option<outlast_core::engine::secret::Secret<String>>);
