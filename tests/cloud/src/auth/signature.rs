@@ -63,7 +63,7 @@ impl Authorization {
         let key_id = key_id.filter(|id| !id.is_empty()).ok_or("no keyId")?;
         let signature = signature.filter(|text| !text.is_empty()).ok_or("no signature")?;
         let signature = STANDARD.decode(signature).map_err(|_| "the signature is not base64")?;
-        let names: Vec<String> = headers.unwrap_or_default().split(' ').map(str::to_owned).collect();
+        let names: Vec<String> = headers.unwrap_or_default().split(' ').map(as_signed).collect();
         for (index, name) in names.iter().enumerate() {
             if name.is_empty() || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 return Err("the list of signed headers is not lower-case names with single spaces".into());
@@ -134,6 +134,14 @@ impl Authorization {
     }
 }
 
+/// A name of the list as it stands in the signing string. Two spellings of the official SDK for TypeScript are let pass.
+fn as_signed(name: &str) -> String {
+    match name {
+        "Content-Type" | "Content-Length" => name.to_ascii_lowercase(),
+        _ => name.to_owned(),
+    }
+}
+
 /// Compares a whole body with the `x-content-sha256` and `content-length` that were signed.
 pub(crate) fn check_body(head: &Head, body: &[u8]) -> Result<(), String> {
     check_body_hash(head, &Sha256::digest(body))
@@ -157,6 +165,7 @@ mod tests {
         let good = [
             r#"Signature algorithm="rsa-sha256",headers="date host",keyId="k",signature="AAAA",version="1""#,
             r#"Signature version="1", keyId="k",algorithm="rsa-sha256",headers="date",signature="AAAA""#,
+            r#"Signature version="1",keyId="k",algorithm="rsa-sha256",headers="x-date Content-Type",signature="AAAA""#,
         ];
         for value in good {
             assert_eq!(Authorization::parse(value).unwrap().key_id, "k", "{value}");
@@ -173,6 +182,7 @@ mod tests {
             r#"Signature algorithm="rsa-sha256",headers="",keyId="k",signature="AAAA",version="1""#,
             r#"Signature algorithm="rsa-sha256",headers="date  host",keyId="k",signature="AAAA",version="1""#,
             r#"Signature algorithm="rsa-sha256",headers="Date",keyId="k",signature="AAAA",version="1""#,
+            r#"Signature algorithm="rsa-sha256",headers="Content-Type content-type",keyId="k",signature="AAAA",version="1""#,
             r#"Signature algorithm="rsa-sha256",headers="date date",keyId="k",signature="AAAA",version="1""#,
             r#"Signature algorithm="rsa-sha256",headers="date",keyId="k",signature="A A",version="1""#,
             r#"Signature algorithm="rsa-sha256",headers="date",keyId="k",signature="AAAA",version="1","#,

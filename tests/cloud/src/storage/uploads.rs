@@ -32,6 +32,9 @@ struct CommitBody {
 struct CommitPart {
     part_num: u32,
     etag: String,
+    /// What the official SDK for TypeScript adds for its own progress bar; it says nothing here.
+    #[serde(default, rename = "progress")]
+    _progress: Option<String>,
 }
 
 pub(crate) fn create(call: &Call<'_>, body: &[u8]) -> Handled {
