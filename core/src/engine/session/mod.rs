@@ -114,8 +114,8 @@ pub struct Session {
     told_ended: VecDeque<Arc<Grant>>,
     /// Refusals of who asks, in a row; see [`Session::is_blocked`].
     misconfigurations: u32,
-    /// The current link is not on disk.
-    unstored: bool,
+    /// The current link is not on disk; how often the one before had been presented for it.
+    unstored: Option<u32>,
     store_failures: u32,
     failures: u32,
     next_attempt: Option<Mono>,
@@ -155,7 +155,7 @@ impl Session {
             presented: VecDeque::new(),
             told_ended: VecDeque::new(),
             misconfigurations: 0,
-            unstored: false,
+            unstored: None,
             store_failures: 0,
             failures: 0,
             next_attempt: None,
@@ -473,7 +473,7 @@ impl Session {
 
     /// Whether somebody wants the next credential, and now.
     fn is_wanted(&self, now: Now) -> bool {
-        if self.unstored || self.keep_alive_in(now).is_some_and(|wait| wait.is_zero()) {
+        if self.unstored.is_some() || self.keep_alive_in(now).is_some_and(|wait| wait.is_zero()) {
             return true;
         }
         match self.state(now) {

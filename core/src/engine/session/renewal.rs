@@ -39,9 +39,10 @@ pub(super) enum Step {
     /// Recording what became of a refresh token.
     Recording { id: CommandId, then: Then },
     /// Persisting the new credential before its first use.
-    Storing(CommandId, Arc<Grant>),
+    /// With how often the link before had been presented for it.
+    Storing(CommandId, Arc<Grant>, u32),
     /// Persisting once more what could not be persisted before its use.
-    StoringAgain(CommandId, Arc<Grant>),
+    StoringAgain(CommandId, Arc<Grant>, u32),
 }
 
 /// Lifetimes that are told relative to the answer differ by the way it took.
@@ -61,7 +62,7 @@ impl Session {
             return;
         }
         self.next_attempt = None;
-        if self.is_extensible() || self.unstored { self.lock() } else { self.look() }
+        if self.is_extensible() || self.unstored.is_some() { self.lock() } else { self.look() }
     }
 
     fn lock(&mut self) {
@@ -128,7 +129,11 @@ impl Session {
             Step::Rereading { grant, spending, failure, .. } => {
                 self.reread(&result, &grant, &spending, failure, now);
             }
-            _ if self.unstored => self.store_again(),
+            _ if self.is_overtaken(&result) => {
+                self.unlock();
+                self.overtaken(now);
+            }
+            _ if self.unstored.is_some() && self.is_ahead_of(&result) => self.store_again(),
             _ => {
                 if let Some(asked) = self.to_exchange(&result, now) {
                     self.ask(asked, now);
@@ -157,6 +162,9 @@ impl Session {
             // What is stored of our own link is more than we hold: it may have a record of having been presented.
             (Ok(Some(found)), Some(own)) if found.chain.is_some() && same(own, found) => {
                 (self.is_extensible() && untried(&found)).then(|| Some(Arc::clone(found)))
+            }
+            (Ok(Some(found)), Some(own)) if is_rival(found, own) => {
+                untried(&found).then(|| Some(Arc::clone(found)))
             }
             (Ok(Some(found)), Some(own)) if is_older(found, own) => {
                 (self.is_extensible() && !self.was_asked(Some(own))).then(|| Some(Arc::clone(own)))
@@ -257,10 +265,11 @@ impl Session {
             _ => return,
         };
         match (result, held, spending) {
-            (Ok(grant), held, _) => {
+            (Ok(grant), held, spending) => {
                 self.misconfigurations = 0;
                 let grant = self.arrived(grant, held.as_deref(), now);
-                self.exchanged(held, Arc::new(grant), now);
+                let attempts = spending.map_or(1, |spending| spending.attempts());
+                self.exchanged(held, Arc::new(grant), attempts, now);
             }
             (Err(failure), Some(held), Some(spending)) => self.spent_in_vain(held, spending, failure, now),
             (Err(failure), held, _) => {
@@ -309,7 +318,7 @@ impl Session {
         grant
     }
 
-    fn exchanged(&mut self, held: Option<Arc<Grant>>, grant: Arc<Grant>, now: Now) {
+    fn exchanged(&mut self, held: Option<Arc<Grant>>, grant: Arc<Grant>, attempts: u32, now: Now) {
         let usable = self.is_usable(now);
         let end = held.as_ref().and_then(|held| held.expires_at);
         let jitter = if grant.lives_for.is_some() { JITTER } else { Duration::ZERO };
@@ -338,7 +347,7 @@ impl Session {
                 self.learned_horizon = learned;
             }
             let id = self.command_id();
-            self.step = Step::Storing(id, Arc::clone(&grant));
+            self.step = Step::Storing(id, Arc::clone(&grant), attempts);
             self.commands.push_back(Command::Store { id, session: self.id, grant });
             return;
         }
@@ -355,9 +364,13 @@ impl Session {
 
     /// The new credential is on disk, or could not be put there; either way it is used.
     pub fn on_stored(&mut self, id: CommandId, result: Result<(), Error>, now: Now) {
-        let (grant, again) = match &self.step {
-            Step::Storing(expected, grant) if *expected == id => (Arc::clone(grant), false),
-            Step::StoringAgain(expected, grant) if *expected == id => (Arc::clone(grant), true),
+        let (grant, attempts, again) = match &self.step {
+            Step::Storing(expected, grant, attempts) if *expected == id => {
+                (Arc::clone(grant), *attempts, false)
+            }
+            Step::StoringAgain(expected, grant, attempts) if *expected == id => {
+                (Arc::clone(grant), *attempts, true)
+            }
             _ => return,
         };
         self.unlock();
@@ -388,13 +401,23 @@ impl Session {
             );
             self.notices.push_back(Notice::Remark { upload: None, text });
         }
-        self.unstored = is_risk;
+        self.unstored = is_risk.then_some(attempts);
         if is_risk {
             self.store_failures += 1;
             let wait = self.profile.backoff.wait(self.store_failures, None, &mut self.random);
             self.next_attempt = Some(now.mono + wait.max(LEAST_PAUSE));
         } else {
             self.store_failures = 0;
+        }
+    }
+
+    /// Whether what the source holds is nothing, or an earlier link of our own chain.
+    fn is_ahead_of(&self, found: &Result<Option<Arc<Grant>>, Error>) -> bool {
+        let own = self.current.as_ref().map(|current| &current.grant);
+        match (found, own) {
+            (Ok(Some(found)), Some(own)) => is_older(found, own),
+            (Ok(None), Some(_)) => true,
+            _ => false,
         }
     }
 
@@ -405,7 +428,7 @@ impl Session {
             return;
         };
         let id = self.command_id();
-        self.step = Step::StoringAgain(id, Arc::clone(&grant));
+        self.step = Step::StoringAgain(id, Arc::clone(&grant), self.unstored.unwrap_or(1));
         self.commands.push_back(Command::Store { id, session: self.id, grant });
     }
 
@@ -437,6 +460,7 @@ impl Session {
             Some(current) if current.grant.credential.same_as(&grant.credential) => false,
             // Whatever it is good for: with it our own link would be lost.
             Some(current) if is_older(grant, &current.grant) => false,
+            Some(current) if is_rival(grant, &current.grant) => true,
             Some(_) if !self.is_usable(now) => true,
             Some(current) => match (grant.expires_at, current.grant.expires_at) {
                 // Of two that end together the source's is the one that others share.
@@ -460,7 +484,7 @@ impl Session {
         );
         self.last_generation = Generation(self.last_generation.0 + 1);
         let ends = grant.expires_at.map(|end| now.mono + end.since(server_time));
-        self.unstored = false;
+        self.unstored = None;
         self.misconfigurations = 0;
         // A credential that ends later than the learned horizon is a new chain: somebody signed in.
         if let (Some(end), Some(horizon)) = (grant.expires_at, self.learned_horizon)
@@ -570,4 +594,11 @@ fn same(a: &Grant, b: &Grant) -> bool {
 /// stored.
 fn is_older(found: &Grant, own: &Grant) -> bool {
     matches!((&found.chain, &own.chain), (Some(found), Some(own)) if own.is_later_than(found))
+}
+
+/// Whether `found` is a link of the same chain that somebody else got after a lost answer, while ours could not be stored:
+/// the stored one is the newer child, and what everybody shares.
+fn is_rival(found: &Grant, own: &Grant) -> bool {
+    let (Some(link), Some(ours)) = (&found.chain, &own.chain) else { return false };
+    link.started_at == ours.started_at && link.serial >= ours.serial && !same(found, own)
 }

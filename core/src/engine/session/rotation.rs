@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::renewal::Step;
 use super::{REMEMBERED_REFUSALS, Session};
-use crate::engine::chain::{Chain, ChainEnd, Intent, Spent};
+use crate::engine::chain::{Chain, ChainEnd, Intent, OnAmbiguous, Spent};
 use crate::engine::command::{Command, CommandId, ExchangeClass, ExchangeFailure, Notice};
 use crate::engine::credential::Grant;
 use crate::engine::error::{Error, ErrorKind};
@@ -43,6 +43,13 @@ pub(super) struct Spending {
     before: Option<Intent>,
 }
 
+impl Spending {
+    /// How often the link has been presented, this time included.
+    pub(super) fn attempts(&self) -> u32 {
+        self.intent.attempts
+    }
+}
+
 /// What follows once the outcome is recorded.
 #[derive(Debug)]
 pub(super) enum Then {
@@ -55,6 +62,26 @@ pub(super) enum Then {
 }
 
 impl Session {
+    /// Whether our own link, which could not be stored, is not the newest child any more: by the record somebody else has
+    /// presented the link before it since. Where each presentation gives a successor of its own and ends the others, ours
+    /// must not be presented.
+    pub(super) fn is_overtaken(&self, found: &Result<Option<Arc<Grant>>, Error>) -> bool {
+        let policy = self.profile.chain.on_ambiguous;
+        let shared = matches!(policy, OnAmbiguous::Replay { .. } | OnAmbiguous::Fork { .. });
+        let (Some(attempts), Ok(Some(found)), false) = (self.unstored, found, shared) else { return false };
+        let (Some(own), Some(link)) = (self.current.as_ref(), &found.chain) else { return false };
+        let is_ahead = own.grant.chain.as_ref().is_some_and(|own| own.is_later_than(link));
+        is_ahead && link.intent.is_some_and(|intent| intent.attempts > attempts)
+    }
+
+    /// See [`Session::is_overtaken`].
+    pub(super) fn overtaken(&mut self, now: Now) {
+        self.unstored = None;
+        let Some(own) = self.current.as_ref().map(|current| Arc::clone(&current.grant)) else { return };
+        let error = self.chain_error(ChainEnd::AnswerLost, None);
+        self.chain_ended(own, ChainEnd::AnswerLost, error, now);
+    }
+
     /// Whether asking with `grant` uses it up.
     fn spends(&self, grant: &Grant) -> bool {
         self.profile.chain.rotates && grant.chain.is_some()
