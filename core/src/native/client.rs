@@ -98,7 +98,7 @@ impl Client {
         let auth = Endpoint::parse(&spec.endpoints.auth, allow_http)
             .map_err(|error| error.during("auth endpoint"))?;
         // A session does without a state directory: it only takes locks that cannot be beside their file.
-        let source = spec.source.open(self.0.options.state_dir().ok())?;
+        let source = spec.source.open(self.0.options.state_dir().ok(), allow_http)?;
         let abilities = source.abilities();
         let profile = SessionProfile {
             title: abilities.title,
@@ -107,6 +107,7 @@ impl Client {
             can_store: abilities.can_store,
             can_sign_in: abilities.can_sign_in,
             chain: abilities.chain,
+            windows: abilities.windows,
             timer: spec.timer,
             wait_for_login: spec.wait_for_login,
             ..SessionProfile::default()

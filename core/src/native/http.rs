@@ -18,7 +18,8 @@ use super::tls;
 use crate::engine::credential::Credential;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::sign::authorize;
-use crate::engine::wire::{Method, Reply, Request, TransportFailure, TransportKind};
+use crate::engine::wire::web::is_loopback;
+use crate::engine::wire::{Method, Reply, Request, TransportFailure, TransportKind, WebRequest};
 
 /// Largest answer kept, bytes; the longest page of 1,000 parts has about 150 KiB.
 const MAX_REPLY: usize = 1 << 20;
@@ -34,6 +35,9 @@ pub(crate) struct Http {
     proxied: Client,
     /// Loopback is never sent through a proxy that only the environment names.
     direct: Client,
+    /// The same two for identity providers: each request gets a connection of its own, since one that was kept may be
+    /// dead, and a refresh must not be sent twice.
+    once: (Client, Client),
     stall: Duration,
 }
 
@@ -76,8 +80,8 @@ impl Http {
             let builder = builder.tcp_user_timeout(options.stall_timeout);
             builder
         };
-        let proxied = match &options.proxy {
-            None => builder(),
+        let proxied = || match &options.proxy {
+            None => Ok(builder()),
             Some(proxy) => {
                 let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
                     Error::new(
@@ -85,10 +89,10 @@ impl Http {
                         "the proxy URL cannot be used; it looks like http://host:port",
                     )
                 })?;
-                builder().proxy(proxy.no_proxy(reqwest::NoProxy::from_env()))
+                Ok(builder().proxy(proxy.no_proxy(reqwest::NoProxy::from_env())))
             }
         };
-        let direct = if options.proxy.is_some() { None } else { Some(builder().no_proxy()) };
+        let direct = || if options.proxy.is_some() { None } else { Some(builder().no_proxy()) };
         let build = |builder: reqwest::ClientBuilder| {
             builder.build().map_err(|error| {
                 Error::new(
@@ -97,9 +101,14 @@ impl Http {
                 )
             })
         };
-        let proxied = build(proxied)?;
-        let direct = direct.map(build).transpose()?.unwrap_or_else(|| proxied.clone());
-        Ok(Http { proxied, direct, stall: options.stall_timeout })
+        let pair = |change: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
+            let far = build(change(proxied()?))?;
+            let near = direct().map(change).map(build).transpose()?.unwrap_or_else(|| far.clone());
+            Ok::<_, Error>((far, near))
+        };
+        let (proxied, direct) = pair(|builder| builder)?;
+        let once = pair(|builder| builder.pool_max_idle_per_host(0))?;
+        Ok(Http { proxied, direct, once, stall: options.stall_timeout })
     }
 
     /// Signs and sends; returns when the head of the answer is here, which may be before the body is out.
@@ -111,7 +120,7 @@ impl Http {
         let client = if endpoint.is_loopback() { &self.direct } else { &self.proxied };
         tokio::select! {
             biased;
-            answer = client.execute(request) => answer.map_err(|error| classify(&error, endpoint, has_body, &meter)),
+            answer = client.execute(request) => answer.map_err(|error| classify(&error, endpoint.host(), has_body, &meter)),
             () = meter.stalled(self.stall) => Err(self.stalled()),
         }
     }
@@ -164,6 +173,37 @@ impl Http {
         self.finish(response, &meter).await
     }
 
+    /// Sends a request to an identity provider.
+    pub(crate) async fn send_web(
+        &self,
+        request: WebRequest,
+        meter: &Arc<Meter>,
+    ) -> Result<Reply, TransportFailure> {
+        let protocol = |error| TransportFailure { kind: TransportKind::Protocol, error };
+        let url = reqwest::Url::parse(&request.url).map_err(|_| {
+            protocol(Error::new(ErrorKind::Config, "the identity provider's URL cannot be used"))
+        })?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let near = is_loopback(host.trim_matches(['[', ']']));
+        let mut sent = reqwest::Request::new(method(request.method), url);
+        for (name, value) in &request.headers {
+            let value = secret(value.expose()).map_err(protocol)?;
+            sent.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+        if request.method == Method::Post {
+            let body = Body::whole(request.body.expose().clone(), Arc::clone(meter));
+            sent.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.remaining()));
+            *sent.body_mut() = Some(reqwest::Body::wrap(body));
+        }
+        let client = if near { &self.once.1 } else { &self.once.0 };
+        let response = tokio::select! {
+            biased;
+            answer = client.execute(sent) => answer.map_err(|error| classify(&error, &host, false, meter))?,
+            () = meter.stalled(self.stall) => return Err(self.stalled()),
+        };
+        self.finish(response, meter).await
+    }
+
     fn stalled(&self) -> TransportFailure {
         let error =
             Error::new(ErrorKind::Timeout, format!("nothing moved for {} s", self.stall.as_secs_f32()));
@@ -180,14 +220,7 @@ fn build(outgoing: Outgoing<'_>) -> Result<reqwest::Request, Error> {
         Credential::Bearer(_) => None,
         signs => Some(authorize(&request, endpoint.host(), clock::wall().offset(skew_ms), signs)?),
     };
-    let method = match request.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Head => reqwest::Method::HEAD,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
-        Method::Delete => reqwest::Method::DELETE,
-    };
-    let mut sent = reqwest::Request::new(method, url);
+    let mut sent = reqwest::Request::new(method(request.method), url);
     let headers = sent.headers_mut();
     for (name, value) in &request.headers {
         headers.insert(HeaderName::from_static(name), secret(value)?);
@@ -216,6 +249,16 @@ fn build(outgoing: Outgoing<'_>) -> Result<reqwest::Request, Error> {
     Ok(sent)
 }
 
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
 /// A header value that is neither shown in debug output nor left in memory by us.
 fn secret(value: &str) -> Result<HeaderValue, Error> {
     let wiped = Bytes::from_owner(Zeroizing::new(value.as_bytes().to_vec()));
@@ -234,7 +277,7 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// What a failed request means.
-fn classify(error: &reqwest::Error, endpoint: &Endpoint, has_body: bool, meter: &Meter) -> TransportFailure {
+fn classify(error: &reqwest::Error, host: &str, has_body: bool, meter: &Meter) -> TransportFailure {
     let cause = innermost(error);
     if error.is_builder() {
         return failure(TransportKind::Protocol, format!("the request cannot be built: {cause}"));
@@ -245,7 +288,6 @@ fn classify(error: &reqwest::Error, endpoint: &Endpoint, has_body: bool, meter: 
             let hint = if is_certificate { "; a further CA can be given as a bundle" } else { "" };
             return failure(TransportKind::Tls, format!("no TLS connection: {tls}{hint}"));
         }
-        let host = endpoint.host();
         let what = if error.is_timeout() {
             format!("connecting to {host} took too long")
         } else {

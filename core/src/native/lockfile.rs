@@ -78,6 +78,20 @@ impl LockFile {
     }
 }
 
+/// How often a lock that somebody else has is tried.
+const LOCK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Takes the lock at `path`, waiting as long as `patience` lasts; `None` when it has run out.
+pub(crate) fn wait_for(path: &Path, patience: &super::source::Patience) -> io::Result<Option<LockFile>> {
+    loop {
+        match LockFile::attempt(path, false)? {
+            Attempt::Held(lock) => return Ok(Some(lock)),
+            Attempt::Busy(_) if patience.is_over() => return Ok(None),
+            Attempt::Busy(_) => std::thread::sleep(LOCK_EVERY),
+        }
+    }
+}
+
 impl Drop for LockFile {
     fn drop(&mut self) {
         if self.remove {

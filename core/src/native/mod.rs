@@ -36,15 +36,20 @@ mod options;
 mod os;
 mod published;
 mod reply;
+mod run;
+pub mod secrets;
 mod session;
+pub mod sign_in;
 pub mod source;
 mod stream;
 mod ticket;
 mod tls;
 mod trace;
 mod upload;
+pub mod vault;
 mod waiting;
 mod watch;
+mod web;
 #[cfg(test)]
 mod wire_tests;
 
@@ -57,5 +62,6 @@ pub use session::{Endpoints, Hold, Session, SessionSpec, Signed};
 pub use source::{Source, SourceSpec};
 pub use trace::Trace;
 pub use upload::{Upload, UploadSource, UploadStart};
+pub use web::{Post, Web};
 
 pub use crate::engine::upload::{Outcome, Progress};

@@ -34,6 +34,15 @@ impl SignalMask {
     }
 }
 
+/// Ends the process group that a child of ours leads.
+pub(crate) fn kill_group(leader: u32) {
+    let Ok(leader) = libc::pid_t::try_from(leader) else { return };
+    // SAFETY: takes numbers only. The child has not been waited for, so its id, and its group's, are not used again.
+    unsafe {
+        libc::kill(-leader, libc::SIGKILL);
+    }
+}
+
 /// Starts a named thread that blocks all signals, as every thread of this library does: for those who build a library's
 /// face on the driver and have threads of their own.
 ///

@@ -5,6 +5,14 @@
 //! never waits for a better moment and keeps no timer.
 
 mod api_key;
+mod callback;
+mod command;
+mod defined;
+mod document;
+mod file;
+mod folio;
+mod kept;
+mod oauth2;
 mod session_files;
 mod upst;
 
@@ -15,6 +23,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use api_key::OciApiKey;
+pub use callback::{AskHost, HostCallback};
+pub use command::CommandSource;
+pub use defined::{kept, source};
+pub use file::FileSource;
+pub use folio::Folio;
+pub use kept::{Giver, Kept};
+pub use oauth2::OAuth2;
 pub use session_files::OciSessionFiles;
 pub use upst::OciGenerateUpst;
 
@@ -23,12 +38,16 @@ use zeroize::Zeroize;
 use super::endpoint::Endpoint;
 use super::http::{Http, Outgoing};
 use super::meter::Meter;
+use super::options::default_state_dir;
 use super::trace::{Label, Trace};
+use super::vault::VaultKey;
 use crate::engine::chain::{ChainProfile, Intent};
 use crate::engine::command::ExchangeFailure;
 use crate::engine::credential::{Credential, Grant};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
+use crate::engine::session::Windows;
+use crate::engine::sessions_file::SessionDef;
 use crate::engine::sign::SigningKey;
 use crate::engine::wire::{Reply, Request, TransportFailure, TransportKind};
 
@@ -50,6 +69,8 @@ pub struct Abilities {
     pub can_sign_in: bool,
     /// How the provider treats the chain of refresh tokens, for sources that have one.
     pub chain: ChainProfile,
+    /// When to renew.
+    pub windows: Windows,
 }
 
 /// A source that can be asked for a further credential, keeps it to itself, and needs no person.
@@ -62,6 +83,7 @@ impl Default for Abilities {
             can_store: false,
             can_sign_in: false,
             chain: ChainProfile::default(),
+            windows: Windows::default(),
         }
     }
 }
@@ -144,13 +166,20 @@ pub enum SourceSpec {
         /// Lifetime of each token, 5 to 60.
         minutes: u32,
     },
+    /// A session of the sessions file: OAuth 2.0, FOLIO, a program, a token file.
+    Defined {
+        /// What the file says.
+        def: Box<SessionDef>,
+        /// The caller's key of the vault, instead of the one that the file names.
+        vault_key: Option<VaultKey>,
+    },
     /// Anything else.
     Custom(Arc<dyn Source>),
 }
 
 impl SourceSpec {
     /// The source itself. `state_dir` is where locks go when they cannot be beside their files.
-    pub(crate) fn open(self, state_dir: Option<PathBuf>) -> Result<Arc<dyn Source>, Error> {
+    pub(crate) fn open(self, state_dir: Option<PathBuf>, allow_http: bool) -> Result<Arc<dyn Source>, Error> {
         Ok(match self {
             SourceSpec::OciSessionFiles { key_file, key_passphrase, token_file, write, title } => {
                 Arc::new(OciSessionFiles::new(key_file, key_passphrase, token_file, write, title, state_dir))
@@ -158,6 +187,10 @@ impl SourceSpec {
             SourceSpec::OciApiKey { key_id, key } => Arc::new(OciApiKey::new(key_id, key)),
             SourceSpec::OciGenerateUpst { key_id, key, minutes } => {
                 Arc::new(OciGenerateUpst::new(key_id, key, minutes)?)
+            }
+            SourceSpec::Defined { def, vault_key } => {
+                let state_dir = state_dir.map_or_else(default_state_dir, Ok)?;
+                source(&def, vault_key, &state_dir, allow_http)?
             }
             SourceSpec::Custom(source) => source,
         })
@@ -181,6 +214,7 @@ impl fmt::Debug for SourceSpec {
                 .field("key_id", key_id)
                 .field("minutes", minutes)
                 .finish_non_exhaustive(),
+            SourceSpec::Defined { def, .. } => f.debug_tuple("Defined").field(&def.name).finish(),
             SourceSpec::Custom(_) => f.write_str("Custom"),
         }
     }

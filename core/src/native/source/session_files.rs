@@ -20,14 +20,12 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
 use crate::engine::sign::SigningKey;
 use crate::engine::wire::auth;
-use crate::native::lockfile::{Attempt, LockFile, hex, private_dir};
+use crate::native::lockfile::{hex, private_dir, wait_for};
 
 /// Files are written one after the other, each truncated first: what does not fit together may fit in a moment.
 const LOOKS: u32 = 6;
 /// Time between these looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How often a lock that somebody else has is tried.
-const LOCK_EVERY: Duration = Duration::from_millis(50);
 /// Keys and tokens have a few KiB; more is some other file, bytes.
 const MAX_FILE: u64 = 256 << 10;
 
@@ -226,16 +224,6 @@ impl Source for OciSessionFiles {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wait_for(path: &Path, patience: &Patience) -> io::Result<Option<LockFile>> {
-    loop {
-        match LockFile::attempt(path, false)? {
-            Attempt::Held(lock) => return Ok(Some(lock)),
-            Attempt::Busy(_) if patience.is_over() => return Ok(None),
-            Attempt::Busy(_) => std::thread::sleep(LOCK_EVERY),
-        }
-    }
 }
 
 fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
