@@ -38,12 +38,16 @@ async function describe(source, options) {
   return feed;
 }
 
-/** Bytes as they lie in memory; undefined for what are none. */
+/** Bytes as they lie in memory; undefined for what are none. Those of a buffer that was given away are refused, not empty. */
 function view(value) {
-  if (value instanceof Uint8Array) return value;
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return new Uint8Array(value);
-  return undefined;
+  const whole = value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
+  if (!whole && !ArrayBuffer.isView(value)) return undefined;
+  const buffer = whole ? value : value.buffer;
+  try {
+    return whole ? new Uint8Array(buffer) : new Uint8Array(buffer, value.byteOffset, value.byteLength);
+  } catch {
+    throw invalid('the bytes are not there any more: their ArrayBuffer was transferred or shrunk');
+  }
 }
 
 async function copy(bytes, options) {

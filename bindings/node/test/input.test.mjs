@@ -86,6 +86,10 @@ test('bytes that are taken away while they are copied, or change afterwards', as
   const upload = uploader.upload(bytes, { bucket: cloud.bucket, name: 'moved', namespace: cloud.namespace });
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
   await assert.rejects(upload, { code: 'source-changed' });
+  for (const gone of [bytes, bytes.buffer, [bytes]]) {
+    await assert.rejects(uploader.upload(gone, { bucket: cloud.bucket, name: 'moved' }), ({ code, cause }) => [code, cause?.code].includes('invalid-input'));
+  }
+  assert.ok(!(await cloud.names()).includes('moved'));
   const small = Buffer.from(new ArrayBuffer(1 << 20)).fill(1);
   const started = await uploader.start(small, { bucket: cloud.bucket, name: 'scribbled' });
   small.fill(2);

@@ -19,7 +19,7 @@ async function run(program, act, { limitRate = 0, options, flags = [] } = {}) {
   const given = { session: options ?? (await cloud.login()), bucket: cloud.bucket, limitRate };
   const began = performance.now();
   return new Promise((resolve) => {
-    execFile(process.execPath, [...flags, file, act], { env: { ...process.env, OPTIONS: JSON.stringify(given) }, timeout: 60_000 },
+    execFile(process.execPath, [...flags, file, act], { env: { ...process.env, OPTIONS: JSON.stringify(given) }, timeout: 90_000 },
       (error, stdout, stderr) => resolve({
         code: error?.signal ?? error?.code ?? 0, stdout, stderr, ms: performance.now() - began,
       }));
@@ -29,7 +29,7 @@ async function run(program, act, { limitRate = 0, options, flags = [] } = {}) {
 test('an open uploader that is idle does not keep the process', async () => {
   const { code, stdout, stderr, ms } = await run('main.mjs', 'idle');
   assert.deepEqual([code, stdout], [0, 'done\n'], stderr);
-  assert.ok(ms < 20_000, `${ms} ms`);
+  assert.ok(ms < 60_000, `${ms} ms`);
 });
 
 test('an upload under way keeps it, even if nobody waits', async () => {
@@ -43,7 +43,7 @@ for (const act of ['exit', 'exit-in-progress', 'throw']) {
     const { code, stderr, ms } = await run('main.mjs', act, { limitRate: MIB / 4 });
     assert.equal(code, act === 'throw' ? 1 : 7, stderr);
     assert.ok(act === 'throw' ? stderr.includes('a defect of the host') : stderr === '', stderr);
-    assert.ok(ms < 20_000, `${ms} ms`);
+    assert.ok(ms < 60_000, `${ms} ms`);
   });
 }
 
@@ -52,7 +52,7 @@ test('the process ends while calls wait', async () => {
   await new Promise((resolve) => setTimeout(resolve, 1200));
   const { code, stderr, ms } = await run('main.mjs', 'exit-waiting', { options: { ...options, waitForLoginMs: 3_600_000 } });
   assert.deepEqual([code, stderr], [7, '']);
-  assert.ok(ms < 20_000, `${ms} ms`);
+  assert.ok(ms < 60_000, `${ms} ms`);
 });
 
 test('what everybody has forgotten is closed', { skip: !existsSync('/proc/self/task') && 'threads are counted in /proc' }, async () => {
