@@ -67,7 +67,7 @@ pub(crate) fn settings(args: &ConnectArgs, screen: &Screen) -> Outcome<Settings>
 }
 
 /// A file's text, for the settings.
-fn read(path: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
     let failed = |why: &str| Error::new(ErrorKind::Config, why);
     let file = match std::fs::File::open(path) {
         Ok(file) => file,

@@ -10,10 +10,13 @@
 mod args;
 mod argv;
 mod connect;
+mod defined;
 mod demo;
 mod events;
 mod exit;
 mod json_input;
+mod login;
+mod logout;
 mod man;
 mod output;
 mod prompt;
@@ -23,6 +26,7 @@ mod screen;
 mod session;
 mod signals;
 mod style;
+mod token;
 mod uploads;
 mod usage;
 mod words;
@@ -72,6 +76,9 @@ fn run() -> Outcome {
     match cli.command {
         Command::Put(args) => put::run(&args),
         Command::Session(command) => session::run(&command),
+        Command::Login(args) => login::run(&args),
+        Command::Logout(args) => logout::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Uploads(command) => uploads::run(&command),
         Command::Cloud(args) => cloud(&args),
         Command::Demo(args) => demo::run(&args),

@@ -47,7 +47,7 @@ fn man_pages_are_complete() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     assert_eq!(outlast(&["man", dir.path().to_str().expect("text")]).code, 0);
     let pages: Vec<_> = std::fs::read_dir(dir.path()).expect("pages").flatten().collect();
-    assert_eq!(pages.len(), 13);
+    assert_eq!(pages.len(), 16);
     let put = std::fs::read_to_string(dir.path().join("outlast-put.1")).expect("a page");
     for section in [
         ".TH OUTLAST-PUT 1",

@@ -1,6 +1,7 @@
 //! The command line as clap sees it. No behaviour lives here: only names, defaults, and what help says.
 
 mod connect;
+mod defined;
 mod put;
 mod session;
 pub(crate) mod text;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use connect::{ConnectArgs, Format, OutputArgs};
+pub(crate) use defined::{LoginArgs, LogoutArgs, SessionsArgs, TokenArgs, TokenFormat};
 pub(crate) use put::{Checking, PutArgs, SumAlgorithm, Tier};
 pub(crate) use session::{KeepArgs, RefreshArgs, SessionCommand, ShowArgs};
 pub(crate) use uploads::{AbortArgs, ListArgs, UploadsCommand};
@@ -48,6 +50,15 @@ pub(crate) enum Command {
     /// Look at a session, refresh it once, or keep it alive
     #[command(subcommand, long_about = text::SESSION, after_long_help = text::SESSION_AFTER)]
     Session(SessionCommand),
+    /// Sign in to a session of the sessions file, with a browser or a code
+    #[command(long_about = text::LOGIN, after_long_help = text::LOGIN_AFTER)]
+    Login(Box<LoginArgs>),
+    /// Revoke and forget a sign-in
+    #[command(long_about = text::LOGOUT, after_long_help = text::LOGOUT_AFTER)]
+    Logout(LogoutArgs),
+    /// Print a fresh token or its headers, for scripts
+    #[command(long_about = text::TOKEN, after_long_help = text::TOKEN_AFTER)]
+    Token(TokenArgs),
     /// List or abort uploads that were begun and not finished
     #[command(subcommand, long_about = text::UPLOADS, after_long_help = text::UPLOADS_AFTER)]
     Uploads(UploadsCommand),

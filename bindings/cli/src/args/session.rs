@@ -1,5 +1,6 @@
 //! The flags of `outlast session`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -21,6 +22,11 @@ pub(crate) enum SessionCommand {
 /// `outlast session show`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ShowArgs {
+    /// Session of the sessions file; without it the OCI session of --profile
+    pub(crate) name: Option<String>,
+    /// Sessions file [default: ~/.config/outlast/sessions.conf] [env: OUTLAST_SESSIONS]
+    #[arg(long, value_name = "PATH", requires = "name")]
+    pub(crate) sessions_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -30,6 +36,11 @@ pub(crate) struct ShowArgs {
 /// `outlast session refresh`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RefreshArgs {
+    /// Session of the sessions file; without it the OCI session of --profile
+    pub(crate) name: Option<String>,
+    /// Sessions file [default: ~/.config/outlast/sessions.conf] [env: OUTLAST_SESSIONS]
+    #[arg(long, value_name = "PATH", requires = "name")]
+    pub(crate) sessions_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -39,6 +50,14 @@ pub(crate) struct RefreshArgs {
 /// `outlast session keep`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct KeepArgs {
+    /// Session of the sessions file; without it the OCI session of --profile
+    pub(crate) name: Option<String>,
+    /// Sessions file [default: ~/.config/outlast/sessions.conf] [env: OUTLAST_SESSIONS]
+    #[arg(long, value_name = "PATH", requires = "name")]
+    pub(crate) sessions_file: Option<PathBuf>,
+    /// A file that is to hold a fresh token at any time, replaced in one step, mode 0600
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write_token: Option<PathBuf>,
     /// Stop after this time: 90s, 10m, 8h [default: keep on until the session cannot be extended]
     #[arg(long = "for", value_name = "DURATION", value_parser = value::duration)]
     pub(crate) limit: Option<Duration>,

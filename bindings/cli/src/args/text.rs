@@ -14,6 +14,7 @@ pub(crate) const MAIN_AFTER: &str = "\
 Examples:
     outlast put --auth security_token -bn backups --file db.tar --parallel-upload-count 15
     outlast session keep --profile LAB --for 8h
+    outlast login work; outlast token work --format header
     outlast uploads list -bn backups
     outlast demo
 
@@ -34,7 +35,8 @@ Environment:
 Files:
   ~/.oci/config                 profiles
   ~/.oci/sessions/PROFILE/      session key and token, rewritten by a refresh
-  ~/.local/state/outlast/       journals of unfinished uploads; no secrets in them";
+  ~/.local/state/outlast/       journals of unfinished uploads, without secrets; stored sign-ins, sealed
+  ~/.config/outlast/            sessions.conf for `outlast login` and `token`; the vault's key";
 
 pub(crate) const PUT: &str = "\
 Uploads a file as one object.
@@ -88,7 +90,9 @@ Exit codes:
   130  interrupted; the same command goes on";
 
 pub(crate) const SESSION: &str = "\
-Looks at the session of a profile, refreshes it once, or keeps it alive for other programs.
+Looks at a session, refreshes it once, or keeps it alive for other programs.
+
+With a NAME it is a session of the sessions file (`outlast login`); without, the OCI session of a profile.
 
 A session is what `oci session authenticate` made: a token that ends after minutes, a key it is bound to, and a horizon \
 beyond which only a person can extend it. The profile is read as for `outlast put --auth security_token`.";
@@ -99,6 +103,8 @@ Examples:
     outlast session refresh --profile LAB
     outlast session keep --profile LAB --for 8h &
         programs that read the token file now and then need nothing else
+    outlast session keep work --write-token /run/user/1000/work.token
+        the same for a session of the sessions file
 
 Exit codes:
   0    done; show: the session is usable
@@ -106,6 +112,78 @@ Exit codes:
   2    the command line or the configuration cannot be used
   75   the session has ended; somebody has to sign in
   130  interrupted";
+
+pub(crate) const LOGIN: &str = "\
+Signs in to a session of the sessions file and stores the result, sealed.
+
+A browser of this machine is sent to the identity provider and comes back to a port of loopback (PKCE, state and issuer are \
+checked). With --device any browser anywhere does. Afterwards the session refreshes itself; `outlast token` prints its \
+tokens, `outlast session keep` keeps it alive while nobody asks.";
+
+pub(crate) const LOGIN_AFTER: &str = "\
+Examples:
+    outlast login work
+    outlast login work --device
+        on a machine without a browser
+    outlast login work --refresh-token-file - < token.txt
+        a refresh token from elsewhere; it is used at once, and logout will not revoke what others may use
+    outlast login library --username diku_admin --password-file ~/.secrets/folio
+
+Sessions file:
+    [work]
+    provider  = keycloak
+    issuer    = https://sso.example.com/realms/R
+    client_id = uploader
+    scope     = openid offline_access
+  All keys, providers and the rules for secrets are in bindings/cli/SESSIONS.md.
+
+Files:
+  ~/.config/outlast/sessions.conf       sessions
+  ~/.config/outlast/vault.key           the key that seals stored sign-ins, made when it is needed (vault_key says otherwise)
+  ~/.local/state/outlast/vault/         stored sign-ins, one sealed file each
+
+Exit codes:
+  0    signed in
+  1    the identity provider or the network failed, or nobody came in time
+  2    the command line or the sessions file cannot be used
+  75   the sign-in was refused
+  130  given up";
+
+pub(crate) const LOGOUT: &str = "\
+Revokes a stored sign-in at its identity provider and forgets it.
+
+Only this machine's own chain is revoked: a refresh token that was brought along (--refresh-token-file) belongs to others as \
+well and is only forgotten. FOLIO's logout ends this session and no other. If the identity provider cannot be told, the \
+sign-in is kept.";
+
+pub(crate) const LOGOUT_AFTER: &str = "\
+Examples:
+    outlast logout work
+    outlast logout work --local
+
+Exit codes:
+  0    signed out; also when nobody was signed in
+  1    the identity provider could not be told; nothing was forgotten
+  2    the command line or the sessions file cannot be used";
+
+pub(crate) const TOKEN: &str = "\
+Prints a token that is good now, refreshed if need be.
+
+Any number of scripts may ask at once: one of them refreshes, the others get the same token. Without --format the token \
+alone is printed.";
+
+pub(crate) const TOKEN_AFTER: &str = "\
+Examples:
+    curl -H \"Authorization: Bearer $(outlast token work)\" https://api.example.com/
+    outlast token work --format header | curl -H @- https://api.example.com/
+    outlast token work --format json
+    outlast token work || [ $? -ne 75 ] || notify-send 'sign in: outlast login work'
+
+Exit codes:
+  0    the token is on stdout
+  1    the identity provider or the network failed
+  2    the command line or the sessions file cannot be used
+  75   somebody has to sign in (outlast login)";
 
 pub(crate) const UPLOADS: &str = "\
 Lists or aborts uploads that were begun and not finished.

@@ -1,11 +1,15 @@
 //! `outlast session`
 
+mod defined;
 mod keep;
 mod refresh;
 mod show;
+mod write_token;
 
 use outlast_core::engine::config::{Identity, SessionIdentity, Settings};
 use serde_json::Value;
+
+pub(crate) use show::rfc3339;
 
 use crate::args::{OutputArgs, SessionCommand};
 use crate::exit::{Failure, Outcome};
@@ -14,8 +18,14 @@ use crate::output::{self, Output};
 /// Runs one of the commands.
 pub(crate) fn run(command: &SessionCommand) -> Outcome {
     match command {
-        SessionCommand::Show(args) => show::run(args),
-        SessionCommand::Refresh(args) => refresh::run(args),
+        SessionCommand::Show(args) => match &args.name {
+            Some(name) => defined::show(name, args),
+            None => show::run(args),
+        },
+        SessionCommand::Refresh(args) => match &args.name {
+            Some(name) => defined::refresh(name, args),
+            None => refresh::run(args),
+        },
         SessionCommand::Keep(args) => keep::run(args),
     }
 }

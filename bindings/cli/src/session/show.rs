@@ -88,6 +88,6 @@ fn lines(profile: &str, state: &str, grant: &Grant, now: UnixMillis) -> String {
 }
 
 /// `2025-11-07T05:23:06Z`
-pub(super) fn rfc3339(at: UnixMillis) -> String {
+pub(crate) fn rfc3339(at: UnixMillis) -> String {
     at.to_string().replacen(' ', "T", 1)
 }

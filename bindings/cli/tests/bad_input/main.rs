@@ -8,6 +8,7 @@ mod common;
 mod command_line;
 mod keys;
 mod service;
+mod sessions;
 mod settings;
 mod sources;
 
@@ -61,12 +62,13 @@ pub(crate) fn way(lab: &Lab, profile: &str) -> Vec<String> {
 
 #[test]
 fn each_bad_input_gets_one_clear_line() {
-    let groups: [(&str, Vec<Case>); 5] = [
+    let groups: [(&str, Vec<Case>); 6] = [
         ("The command line", command_line::cases()),
         ("Files and names", sources::cases()),
         ("Configuration and connection", settings::cases()),
         ("Keys and tokens", keys::cases()),
         ("What the service answers", service::cases()),
+        ("Sessions file, sign-ins and tokens", sessions::cases()),
     ];
     let mut table = String::from(HEAD);
     let mut count = 0;

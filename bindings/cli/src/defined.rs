@@ -1,0 +1,135 @@
+//! Sessions of the sessions file: from flags, environment and the file to a source.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use outlast_core::engine::sessions_file::{Places, SessionDef, SessionsFile, check_name};
+use outlast_core::native::source::{Kept, kept};
+use outlast_core::native::{
+    Client, ClientOptions, Endpoints, Session, SessionSpec, SourceSpec, default_state_dir,
+};
+
+use crate::args::{ConnectArgs, SessionsArgs};
+use crate::connect::read;
+use crate::exit::{Failure, Outcome};
+use crate::screen::Screen;
+
+/// A session of the file, and how its identity provider is reached.
+pub(crate) struct Defined {
+    pub(crate) def: SessionDef,
+    pub(crate) options: ClientOptions,
+    pub(crate) state_dir: PathBuf,
+}
+
+impl Defined {
+    /// Reads flags, environment and file.
+    ///
+    /// Errors: usage, one line each.
+    pub(crate) fn open(name: &str, args: &SessionsArgs, screen: &Screen) -> Outcome<Defined> {
+        check_name(name)?;
+        let path = sessions_file(args.sessions_file.as_deref())?;
+        let advice = "a session is a section of it, for example [work] with issuer, client_id and scope";
+        let text = read(&path).map_err(|error| Failure::from(error.during(&path.display().to_string())))?;
+        let text = text.ok_or_else(|| {
+            Failure::usage(format!("there is no sessions file {}", path.display())).advise(advice)
+        })?;
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let places = Places { home: home.as_deref(), dir, allow_http: args.allow_http };
+        let def = SessionsFile::parse(&text)
+            .and_then(|file| file.session(name, places))
+            .map_err(|error| Failure::from(error.during(&path.display().to_string())))?;
+        if def.has_inline_secret() && is_open(&path)? {
+            return Err(Failure::usage(format!(
+                "{} holds a secret and can be read by others; make it private (chmod 600) or name the secret by …_file, …_env or …_command",
+                path.display()
+            )));
+        }
+        let state_dir = args.state_dir.clone().map_or_else(default_state_dir, Ok)?;
+        Ok(Defined { def, options: options(args, screen), state_dir })
+    }
+
+    /// The session's source, if its tokens are kept in the vault.
+    ///
+    /// Errors: usage, for programs and token files.
+    pub(crate) fn kept(&self) -> Outcome<Kept> {
+        kept(&self.def, None, &self.state_dir, self.options.allow_http)?.ok_or_else(|| {
+            Failure::usage(format!(
+                "the session [{}] has a program or a file for its tokens; there is nothing to sign in to",
+                self.def.name
+            ))
+        })
+    }
+
+    /// A client with the session opened in it.
+    ///
+    /// Errors: usage.
+    pub(crate) fn session(&self, wait_for_login: Duration) -> Outcome<(Client, Session)> {
+        let client =
+            Client::new(ClientOptions { state_dir: Some(self.state_dir.clone()), ..self.options.clone() })?;
+        // Its requests go where its own settings say; uploads are not made with it.
+        let nowhere = "https://localhost".to_owned();
+        let session = client.session(SessionSpec {
+            source: SourceSpec::Defined { def: Box::new(self.def.clone()), vault_key: None },
+            endpoints: Endpoints { storage: nowhere.clone(), auth: nowhere },
+            wait_for_login,
+            timer: self.def.timer,
+        })?;
+        Ok((client, session))
+    }
+}
+
+/// The flags of a command that serves both kinds of sessions.
+pub(crate) fn of_connect(args: &ConnectArgs, sessions_file: Option<&PathBuf>) -> SessionsArgs {
+    SessionsArgs {
+        sessions_file: sessions_file.cloned(),
+        state_dir: args.state_dir.clone(),
+        allow_http: args.allow_http,
+        cert_bundle: args.cert_bundle.clone(),
+        proxy: args.proxy.clone(),
+        connection_timeout: args.connection_timeout,
+        debug: args.debug,
+    }
+}
+
+fn options(args: &SessionsArgs, screen: &Screen) -> ClientOptions {
+    let defaults = ClientOptions::default();
+    let screen = screen.clone();
+    let tell = move |line: &str| screen.line(&format!("debug: {line}"));
+    let trace: Option<outlast_core::native::Trace> = if args.debug { Some(Arc::new(tell)) } else { None };
+    ClientOptions {
+        state_dir: args.state_dir.clone(),
+        connect_timeout: args.connection_timeout.map_or(defaults.connect_timeout, Duration::from_secs),
+        ca_bundle: args.cert_bundle.clone(),
+        proxy: args.proxy.clone(),
+        allow_http: args.allow_http,
+        trace,
+        ..defaults
+    }
+}
+
+fn sessions_file(given: Option<&Path>) -> Outcome<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = var("OUTLAST_SESSIONS") {
+        return Ok(path);
+    }
+    let base = var("XDG_CONFIG_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| var("HOME").map(|home| home.join(".config")));
+    base.map(|base| base.join("outlast/sessions.conf")).ok_or_else(|| {
+        Failure::usage("there is no home directory to find the sessions file in; give --sessions-file")
+    })
+}
+
+fn is_open(path: &Path) -> Outcome<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let facts: io::Result<std::fs::Metadata> = std::fs::metadata(path);
+    facts
+        .map(|facts| facts.mode() & 0o077 != 0)
+        .map_err(|error| Failure::usage(format!("{} cannot be looked at: {error}", path.display())))
+}

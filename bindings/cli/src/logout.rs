@@ -1,0 +1,32 @@
+//! `outlast logout`: the stored sign-in is revoked and forgotten.
+
+use outlast_core::native::Web;
+use outlast_core::native::sign_in::sign_out;
+
+use crate::args::LogoutArgs;
+use crate::defined::Defined;
+use crate::exit::Outcome;
+use crate::screen::Screen;
+use crate::signals::Signals;
+
+/// Signs out.
+pub(crate) fn run(args: &LogoutArgs) -> Outcome {
+    let screen = Screen::new(false);
+    let defined = Defined::open(&args.name, &args.sessions, &screen)?;
+    let kept = defined.kept()?;
+    let web = Web::new(&defined.options)?;
+    Signals::install(&screen)?;
+    let name = &args.name;
+    let ended = sign_out(&kept, &web, args.local).map_err(|error| {
+        crate::exit::Failure::from(error)
+            .advise("the sign-in is kept; --local forgets it without telling the identity provider")
+    })?;
+    screen.line(&match ended {
+        None => format!("nobody was signed in to [{name}]"),
+        Some(true) => format!("signed out of [{name}]; the identity provider has revoked the sign-in"),
+        Some(false) => {
+            format!("signed out of [{name}] on this machine; the identity provider was not told")
+        }
+    });
+    Ok(())
+}
