@@ -16,7 +16,7 @@ REGION = "https://objectstorage.us-phoenix-1.oraclecloud.com"
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_example(cloud: Any, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = EXAMPLES[number].replace(REGION, cloud.endpoint)
-    for module in re.findall(r"^(?:import|from) (tqdm|oci|requests|httpx)", code, flags=re.M):
+    for module in re.findall(r"^(?:import|from) (tqdm|rich|oci|requests|httpx)", code, flags=re.M):
         pytest.importorskip(module)
     arguments = cloud.login()
     # The examples name the profile only; everything else is the environment's.
