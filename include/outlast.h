@@ -649,8 +649,9 @@ const char *outlast_version(void);
 
 // Whether this library can do something: 1 or 0. Names that are not known are 0.
 //
-// Names: `session.oci`, `session.supplied`, `session.sign`, `session.token`, `upload.path`, `upload.fd`, `upload.bytes`,
-// `upload.read`, `upload.writer`, `upload.resume`, `upload.pause`, `events.queue`, `events.callback`.
+// Names: `session.oci`, `session.supplied`, `session.sign`, `session.sign-digest`, `session.token`, `upload.path`,
+// `upload.fd`, `upload.bytes`, `upload.read`, `upload.writer`, `upload.resume`, `upload.pause`, `events.queue`,
+// `events.callback`.
 // Threads: any. Errors: none.
 int32_t outlast_has_feature(struct outlast_str name);
 
@@ -825,6 +826,24 @@ outlast_status outlast_session_sign(struct outlast_session *session,
                                     int64_t timeout_ms,
                                     struct outlast_headers **out,
                                     struct outlast_error **err);
+
+// Signs a SHA-256 digest with the session's private key (RSA, PKCS#1 v1.5): for clients that build and sign their requests
+// themselves and want a key for it. Whoever can should let `outlast_session_sign` do the whole.
+//
+// `digest` has `digest_len` bytes, which is 32. `buffer` gets the signature's bytes, without a NUL: as many as the key's
+// modulus has, at most 512. `len` (may be NULL) gets their number, `generation` (may be NULL) that of the credential.
+// Waits and refreshes as `outlast_session_token`, whose token belongs to this key. Threads: any, concurrently.
+// Errors: `BUFFER` (`len` is written and nothing else), `INVALID` (length of the digest; a session with a bearer token),
+// otherwise as `outlast_session_token`.
+outlast_status outlast_session_sign_digest(struct outlast_session *session,
+                                           const uint8_t *digest,
+                                           size_t digest_len,
+                                           int64_t timeout_ms,
+                                           uint8_t *buffer,
+                                           size_t capacity,
+                                           size_t *len,
+                                           uint64_t *generation,
+                                           struct outlast_error **err);
 
 // Tells that a service answered 401 to a request made with `generation`. One refresh follows, however many tell it; an
 // old generation's late answer changes nothing. Two fresh credentials refused in a row end the session (`AUTH`).

@@ -226,6 +226,45 @@ pub unsafe extern "C" fn outlast_session_sign(
     })
 }
 
+/// Signs a SHA-256 digest with the session's private key (RSA, PKCS#1 v1.5): for clients that build and sign their requests
+/// themselves and want a key for it. Whoever can should let `outlast_session_sign` do the whole.
+///
+/// `digest` has `digest_len` bytes, which is 32. `buffer` gets the signature's bytes, without a NUL: as many as the key's
+/// modulus has, at most 512. `len` (may be NULL) gets their number, `generation` (may be NULL) that of the credential.
+/// Waits and refreshes as `outlast_session_token`, whose token belongs to this key. Threads: any, concurrently.
+/// Errors: `BUFFER` (`len` is written and nothing else), `INVALID` (length of the digest; a session with a bearer token),
+/// otherwise as `outlast_session_token`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlast_session_sign_digest(
+    session: *mut outlast_session,
+    digest: *const u8,
+    digest_len: usize,
+    timeout_ms: i64,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    generation: *mut u64,
+    err: *mut *mut outlast_error,
+) -> outlast_status {
+    // SAFETY: the caller's promise for buffers and out parameters.
+    let (buffer, len, generation, err) = unsafe {
+        (Buffer::new(buffer.cast(), capacity), Slot::new(len), Slot::new(generation), Slot::new(err))
+    };
+    guard(&err, || {
+        // SAFETY: the caller's promise for bytes.
+        let digest = unsafe { view::bytes(outlast_str { data: digest.cast(), len: digest_len }) }?;
+        let digest = digest.try_into().map_err(|_| Failure::invalid("a SHA-256 digest has 32 bytes"))?;
+        let lease = handle::get(session)?.native.lease_blocking(limit(timeout_ms))?;
+        let signature = lease.grant.credential.key()?.sign_digest(digest)?;
+        len.set(signature.len());
+        if !buffer.fill_bytes(&signature) {
+            return Err(Failure::buffer(signature.len()));
+        }
+        generation.set(lease.generation.0);
+        Ok(())
+    })
+}
+
 fn parse_method(text: &str) -> Result<Method, Failure> {
     let all = [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete];
     let found = all.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(text));

@@ -269,6 +269,16 @@ impl Buffer {
         }
         true
     }
+
+    /// Copies bytes that are no text, without a NUL; false, and nothing written, when there is no room.
+    pub(crate) fn fill_bytes(&self, bytes: &[u8]) -> bool {
+        if self.capacity < bytes.len() {
+            return false;
+        }
+        // SAFETY: there is room by the promise of `new`.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.to.cast::<u8>(), bytes.len()) };
+        true
+    }
 }
 
 /// Bytes lent by a thread that waits until they have been copied; see `writer.rs`.

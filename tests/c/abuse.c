@@ -93,6 +93,9 @@ static void nulls(void)
   CHECK(outlast_session_open_supplied(NULL, NULL, NULL, NULL) == OUTLAST_E_INVALID);
   CHECK(outlast_session_token(NULL, 0, NULL, 0, NULL, NULL) == OUTLAST_E_INVALID);
   CHECK(outlast_session_sign(NULL, NULL, 0, NULL, NULL) == OUTLAST_E_INVALID);
+  CHECK(outlast_session_sign_digest(NULL, NULL, 0, 0, NULL, 0, NULL, NULL, NULL) == OUTLAST_E_INVALID);
+  CHECK(outlast_session_sign_digest(NULL, (const uint8_t *)"12345678901234567890123456789012", 32, 0, NULL, 0, NULL, NULL, NULL)
+        == OUTLAST_E_INVALID);
   CHECK(outlast_session_reject(NULL, 0, NULL) == OUTLAST_E_INVALID);
   CHECK(outlast_session_accept(NULL, 0, NULL) == OUTLAST_E_INVALID);
   CHECK(outlast_session_refresh(NULL, 0, NULL) == OUTLAST_E_INVALID);

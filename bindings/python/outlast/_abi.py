@@ -332,6 +332,7 @@ FUNCTIONS = {
     "outlast_session_number": (c_uint64, [c_void_p]),
     "outlast_session_token": (c_int32, [c_void_p, c_int64, c_void_p, c_size_t, POINTER(outlast_token), POINTER(c_void_p)]),
     "outlast_session_sign": (c_int32, [c_void_p, POINTER(outlast_request), c_int64, POINTER(c_void_p), POINTER(c_void_p)]),
+    "outlast_session_sign_digest": (c_int32, [c_void_p, c_void_p, c_size_t, c_int64, c_void_p, c_size_t, POINTER(c_size_t), POINTER(c_uint64), POINTER(c_void_p)]),
     "outlast_session_reject": (c_int32, [c_void_p, c_uint64, POINTER(c_void_p)]),
     "outlast_session_accept": (c_int32, [c_void_p, c_uint64, POINTER(c_void_p)]),
     "outlast_session_refresh": (c_int32, [c_void_p, c_int64, POINTER(c_void_p)]),

@@ -14,7 +14,7 @@ use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rsa::rand_core::CryptoRngCore;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
-use rsa::{RsaPrivateKey, RsaPublicKey};
+use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -123,6 +123,16 @@ impl SigningKey {
         let signature = self.signer.try_sign_with_rng(&mut blinding, message);
         let failed = |error| Error::new(ErrorKind::Internal, format!("signing failed: {error}"));
         signature.map(|signature| signature.to_vec()).map_err(failed)
+    }
+
+    /// [`SigningKey::sign`] of a message of which only the SHA-256 is known; the signature is the same.
+    ///
+    /// Errors: as there.
+    pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        let key: &RsaPrivateKey = self.signer.as_ref();
+        let mut blinding = Blinding::new(&self.blinding_secret, digest);
+        key.sign_with_rng(&mut blinding, Pkcs1v15Sign::new::<Sha256>(), digest)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("signing failed: {error}")))
     }
 
     /// Whether `modulus` and `exponent` (big-endian, leading zeros allowed) are this key's public half.
@@ -490,6 +500,7 @@ mod tests {
         let read = SigningKey::from_pem(key.to_pkcs8_pem().expose().as_bytes(), Some("not needed")).unwrap();
         assert_eq!(read.fingerprint(), key.fingerprint());
         assert_eq!(read.sign(b"x").unwrap(), key.sign(b"x").unwrap());
+        assert_eq!(read.sign_digest(&Sha256::digest(b"x").into()).unwrap(), key.sign(b"x").unwrap());
         assert!(
             key.public_key_pem().starts_with("-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A")
         );
