@@ -69,7 +69,8 @@ impl About {
             content_encoding: header("content-encoding"),
             content_disposition: header("content-disposition"),
             cache_control: header("cache-control"),
-            storage_tier: header("storage-tier"),
+            // The official Go SDK sends choices that were not made as empty headers.
+            storage_tier: header("storage-tier").filter(|tier| !tier.is_empty()),
             metadata,
         };
         about.check()?;
@@ -176,7 +177,8 @@ pub(crate) enum Algorithm {
 impl Algorithm {
     pub(crate) fn from_head(head: &Head) -> Result<Option<Self>, Fail> {
         match head.get("opc-checksum-algorithm") {
-            None => Ok(None),
+            // The official Go SDK sends an empty one where none was chosen.
+            None | Some("") => Ok(None),
             Some("CRC32C") => Ok(Some(Self::Crc32c)),
             Some("SHA256") => Ok(Some(Self::Sha256)),
             Some("SHA384") => Ok(Some(Self::Sha384)),
