@@ -288,6 +288,7 @@ exports.functions = {
   outlast_session_number: ['uint64_t', ['*']],
   outlast_session_token: ['int32_t', ['*', 'int64_t', '*', 'size_t', 'out outlast_token', 'out *']],
   outlast_session_sign: ['int32_t', ['*', 'in outlast_request', 'int64_t', 'out *', 'out *']],
+  outlast_session_sign_digest: ['int32_t', ['*', '*', 'size_t', 'int64_t', '*', 'size_t', 'out size_t', '*', 'out *']],
   outlast_session_reject: ['int32_t', ['*', 'uint64_t', 'out *']],
   outlast_session_accept: ['int32_t', ['*', 'uint64_t', 'out *']],
   outlast_session_refresh: ['int32_t', ['*', 'int64_t', 'out *']],

@@ -1,0 +1,3 @@
+module outlast.example/go
+
+go 1.25

@@ -1,0 +1,148 @@
+package outlast
+
+// #include "shim.h"
+import "C"
+
+import (
+	"math"
+	"slices"
+	"time"
+	"unsafe"
+)
+
+// OnFailure says what becomes of the stored parts of an upload that fails or is cancelled.
+type OnFailure string
+
+// The choices; "" is Retain.
+const (
+	// Retain keeps them at the service: the same call, made again, goes on.
+	Retain OnFailure = "retain"
+	// Abort removes them.
+	Abort OnFailure = "abort"
+)
+
+// Integrity says whether checksums are computed while sending, and compared with the service's.
+type Integrity string
+
+// The choices; "" is IntegrityVerify.
+const (
+	IntegrityVerify Integrity = "verify"
+	IntegrityOff    Integrity = "off"
+)
+
+// Checksum is an algorithm.
+type Checksum string
+
+// The algorithms; "" is CRC32C.
+const (
+	CRC32C Checksum = "CRC32C"
+	SHA256 Checksum = "SHA256"
+	SHA384 Checksum = "SHA384"
+)
+
+var (
+	onFailures  = map[OnFailure]C.uint32_t{Retain: C.OUTLAST_ON_FAILURE_RETAIN, Abort: C.OUTLAST_ON_FAILURE_ABORT}
+	integrities = map[Integrity]C.uint32_t{IntegrityVerify: C.OUTLAST_INTEGRITY_VERIFY, IntegrityOff: C.OUTLAST_INTEGRITY_OFF}
+	checksums   = map[Checksum]C.uint32_t{
+		CRC32C: C.OUTLAST_CHECKSUM_CRC32C, SHA256: C.OUTLAST_CHECKSUM_SHA256, SHA384: C.OUTLAST_CHECKSUM_SHA384,
+	}
+)
+
+// NoProgress, as ProgressInterval, has no progress told.
+const NoProgress time.Duration = math.MaxInt64
+
+// UploadOptions says where an object goes and how. Zero means default; names are those of the command line's flags.
+type UploadOptions struct {
+	// Namespace; "": asked of the service, once.
+	Namespace string
+	// Bucket is needed.
+	Bucket string
+	// Name of the object; "": the last piece of the file's path.
+	Name string
+	// PartSize in bytes; 0: 128 MiB. Raised by itself when the source would need more than 10,000 parts.
+	PartSize int64
+	// Parallel is how many parts are under way at most, 1 to 1,000; 0: 10.
+	Parallel int
+	// NoMultipart makes it one request whatever the size.
+	NoMultipart bool
+	Integrity   Integrity
+	Checksum    Checksum
+	// NoOverwrite fails with [ErrPrecondition] if the object exists.
+	NoOverwrite bool
+	// IfMatch fails with [ErrPrecondition] unless the object has this etag.
+	IfMatch            string
+	ContentType        string
+	ContentLanguage    string
+	ContentEncoding    string
+	ContentDisposition string
+	CacheControl       string
+	// StorageTier: Standard, InfrequentAccess or Archive; "": the bucket's.
+	StorageTier string
+	KMSKeyID    string
+	// EncryptionKey is base64 of a customer's 32 bytes, EncryptionKeySHA256 that of their SHA-256.
+	EncryptionKey       string
+	EncryptionKeySHA256 string
+	// Metadata by names without "opc-meta-".
+	Metadata  map[string]string
+	OnFailure OnFailure
+	// MaxAttempts of one part before its failure is final; 0: 60. Refusals (401) do not count.
+	MaxAttempts int
+	// Restart aborts what an earlier run left and begins anew.
+	Restart bool
+	// SourceName names a source that is no path in messages, and by it an interrupted upload is found again: the same name
+	// for the same bytes.
+	SourceName string
+	// ProgressInterval is the shortest time between two calls of Progress; 0: 250 ms.
+	ProgressInterval time.Duration
+	// Progress is told how far the upload is, by the goroutine that waits for it, one call at a time; the last call follows the end.
+	Progress func(Progress)
+}
+
+func (o *UploadOptions) write(fields *fields, namespace string, user uintptr) *C.outlast_upload_options {
+	raw := structOf[C.outlast_upload_options](fields)
+	raw.size = C.sizeof_outlast_upload_options
+	raw.namespace_name = fields.text(namespace)
+	raw.bucket_name = fields.text(o.Bucket)
+	raw.name = fields.text(o.Name)
+	raw.file = fields.text(o.SourceName)
+	raw.part_size_bytes = fields.u64("PartSize", o.PartSize)
+	raw.parallel_upload_count = fields.u32("Parallel", o.Parallel)
+	raw.no_multipart = fields.flag(o.NoMultipart)
+	raw.integrity = choice(fields, "Integrity", o.Integrity, integrities)
+	raw.checksum_algorithm = choice(fields, "Checksum", o.Checksum, checksums)
+	raw.no_overwrite = fields.flag(o.NoOverwrite)
+	raw.on_failure = choice(fields, "OnFailure", o.OnFailure, onFailures)
+	raw.max_attempts = fields.u32("MaxAttempts", o.MaxAttempts)
+	raw.restart = fields.flag(o.Restart)
+	raw.if_match = fields.text(o.IfMatch)
+	raw.content_type = fields.text(o.ContentType)
+	raw.content_language = fields.text(o.ContentLanguage)
+	raw.content_encoding = fields.text(o.ContentEncoding)
+	raw.content_disposition = fields.text(o.ContentDisposition)
+	raw.cache_control = fields.text(o.CacheControl)
+	raw.storage_tier = fields.text(o.StorageTier)
+	raw.kms_key_id = fields.text(o.KMSKeyID)
+	raw.encryption_key = fields.text(o.EncryptionKey)
+	raw.encryption_key_sha256 = fields.text(o.EncryptionKeySHA256)
+	raw.metadata, raw.metadata_count = o.pairs(fields)
+	raw.progress_interval_ms = C.uint32_t(min(fields.millis("ProgressInterval", o.ProgressInterval), math.MaxUint32))
+	setNumber(&raw.user_data, user)
+	return raw
+}
+
+func (o *UploadOptions) pairs(fields *fields) (*C.outlast_pair, C.size_t) {
+	if len(o.Metadata) == 0 {
+		return nil, 0
+	}
+	names := make([]string, 0, len(o.Metadata))
+	for name := range o.Metadata {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	memory := (*C.outlast_pair)(fields.alloc(uintptr(len(names)) * C.sizeof_outlast_pair))
+	pairs := unsafe.Slice(memory, len(names))
+	for index, name := range names {
+		pairs[index] = C.outlast_pair{name: fields.text(name), value: fields.text(o.Metadata[name])}
+	}
+	return memory, C.size_t(len(names))
+}
