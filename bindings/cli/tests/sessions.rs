@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::{Ended, Lab, ended, run, run_with_stdin};
-use outlast_cloud::{EndGrant, GrantSpec, Op, Preset};
+use outlast_cloud::{ApiKey, ClientSpec, EndGrant, GrantSpec, Op, Preset};
+use outlast_core::engine::sign::SigningKey;
 
 /// A lab with a sessions file for its identity server.
 fn lab() -> Lab {
@@ -236,4 +237,35 @@ fn keep_writes_a_token_file_for_others() {
     assert_eq!(std::fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
     let left = std::fs::read_dir(Path::new(lab.dir.path())).expect("ours").flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")));
+}
+
+#[test]
+fn a_client_may_prove_itself_with_a_key() {
+    let lab = lab();
+    let profile = lab.control().api_key(&ApiKey::new("JWT", lab.path("keys"))).expect("an API key");
+    let pem = std::fs::read(&profile.key_file).expect("just written");
+    let key = SigningKey::from_pem(&pem, None).expect("a good key");
+    let public_key_pem = Some(key.public_key_pem());
+    lab.control()
+        .oauth_client(&ClientSpec { id: "signer".into(), public_key_pem, ..ClientSpec::default() })
+        .expect("a key");
+    lab.file("key.pem", key.to_pkcs8_pem().expose());
+    let at = lab.cloud.endpoint();
+    let section = |name: &str, algorithm: &str| {
+        format!(
+            "[{name}]\nissuer = {at}/oauth\nclient_id = signer\nclient_key_file = key.pem\n\
+             client_key_algorithm = {algorithm}\ngrant = client_credentials\n"
+        )
+    };
+    lab.file("s.conf", section("good", "RS256") + &section("other", "PS512"));
+    let call = |words: &[&str]| run(outlast(&lab, words).args(["--sessions-file", "s.conf"]));
+    // Each attempt has an assertion of its own: one that comes twice is refused.
+    for _ in 0..3 {
+        let token = call(&["token", "good"]);
+        assert_eq!(token.code, 0, "{token:?}");
+        assert_eq!(call(&["logout", "good", "--local"]).code, 0);
+    }
+    let refused = call(&["token", "other"]);
+    assert!(refused.line(1).contains("check client_id, its secret or key"), "{refused:?}");
+    assert_eq!(lab.control().violations(), vec![]);
 }

@@ -70,8 +70,7 @@ pub fn sign_in(
         Err(error) if error.kind() != ErrorKind::Config => return Err(error),
         _ => {}
     }
-    let shared = matches!(way, Way::Brought(_));
-    let (grant, endpoints) = match (&*kept.giver, way) {
+    let grant = match (&*kept.giver, way) {
         (Giver::OAuth2(oauth2), Way::Brought(refresh)) => {
             return brought(kept, oauth2, web, refresh);
         }
@@ -80,7 +79,7 @@ pub fn sign_in(
                 return Err(unfit("this session needs no sign-in: its credentials come by themselves"));
             };
             let endpoints = oauth2.endpoints(web).map_err(|failure| failure.error)?;
-            let grant = match way {
+            match way {
                 Way::Browser => {
                     let at = loopback::Redirect { port: *redirect_port, path: redirect_path };
                     browser(oauth2, web, &endpoints, at, prompt, limit, guide)?
@@ -90,18 +89,17 @@ pub fn sign_in(
                     return Err(unfit("this session signs in with a browser or a device code"));
                 }
                 Way::Brought(_) => unreachable!("matched above"),
-            };
-            (grant, Some(endpoints))
+            }
         }
         (Giver::Folio(folio), Way::Password(username, password)) => {
-            (folio.log_in_as(&username, &password, web).map_err(|failure| failure.error)?, None)
+            folio.log_in_as(&username, &password, web).map_err(|failure| failure.error)?
         }
         (Giver::Folio(_), _) => {
             return Err(unfit("FOLIO signs in with a name and a password"));
         }
     };
     let _lock = lock(kept)?;
-    store(kept, grant, endpoints.as_ref(), shared)
+    store(kept, grant, false)
 }
 
 /// Ends the stored sign-in: revokes it at its server, unless it is shared or `local`, and forgets it. `Ok(None)`: there was
@@ -159,7 +157,8 @@ fn brought(kept: &Kept, oauth2: &OAuth2, web: &Web, refresh: Secret<String>) -> 
     if oauth2.mints() {
         return Err(unfit("this session needs no refresh token: its credentials come by themselves"));
     }
-    let endpoints = oauth2.endpoints(web).map_err(|failure| failure.error)?;
+    // Looked up before anything is recorded: what fails here has used nothing up.
+    oauth2.endpoints(web).map_err(|failure| failure.error)?;
     let _lock = lock(kept)?;
     let chain = Chain::first(refresh, None);
     let intent = Intent { serial: 1, began_at: clock::wall(), attempts: 1, outcome: Spent::Unknown };
@@ -186,15 +185,10 @@ fn brought(kept: &Kept, oauth2: &OAuth2, web: &Web, refresh: Secret<String>) -> 
         }
     };
     let grant = oauth2.grant(reply, Some(&chain), took).map_err(|failure| failure.error)?;
-    store(kept, grant, Some(&endpoints), true)
+    store(kept, grant, true)
 }
 
-fn store(
-    kept: &Kept,
-    mut grant: Grant,
-    endpoints: Option<&Endpoints>,
-    shared: bool,
-) -> Result<Record, Error> {
+fn store(kept: &Kept, mut grant: Grant, shared: bool) -> Result<Record, Error> {
     let now = clock::wall();
     if let Some(life) = grant.lives_for.take() {
         let end = now + life;
@@ -204,10 +198,7 @@ fn store(
     if let Some(chain) = &mut grant.chain {
         chain.arrived(None, &kept.abilities().chain, now);
     }
-    kept.put(&grant, |record| {
-        record.shared = shared;
-        record.revocation_endpoint = endpoints.and_then(|endpoints| endpoints.revocation.clone());
-    })?;
+    kept.put(&grant, |record| record.shared = shared)?;
     kept.record()?.ok_or_else(|| Error::new(ErrorKind::State, "the sign-in was stored and is gone again"))
 }
 

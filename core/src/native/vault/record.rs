@@ -50,8 +50,6 @@ pub struct Record {
     /// The chain belongs to somebody else as well: it was brought along (`outlast login --refresh-token-file`), so
     /// `outlast logout` does not revoke it.
     pub shared: bool,
-    /// Where tokens are revoked, as known when signing in.
-    pub revocation_endpoint: Option<String>,
 }
 
 /// An [`Intent`] bound to the refresh token it speaks of.
