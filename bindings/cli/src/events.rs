@@ -152,6 +152,15 @@ fn described(notice: &Notice) -> (&'static str, Value) {
         Notice::WillOutliveSession { estimate, horizon, .. } => {
             ("will-outlive-session", json!({ "estimate_ms": estimate.0, "horizon_ms": horizon.0 }))
         }
+        Notice::HandedOver { credential, principal, estimate, horizon, .. } => (
+            "handed-over",
+            json!({
+                "credential": credential,
+                "principal": principal,
+                "estimate_ms": estimate.map(|at| at.0),
+                "horizon_ms": horizon.map(|at| at.0),
+            }),
+        ),
         Notice::Parked { error, until, .. } => {
             ("parked", json!({ "until_ms": until.map(|at| at.0), "error": error_fields(error) }))
         }

@@ -105,6 +105,19 @@ pub enum Command {
         grant: Arc<Grant>,
     },
 
+    /// A service is to take over from a user's session: check that its credential works, then put the change on record,
+    /// durably (fsync). Terminal: [`Event::HandedOver`].
+    HandOver {
+        /// This command.
+        id: CommandId,
+        /// The service's session.
+        session: SessionId,
+        /// Its credential.
+        grant: Arc<Grant>,
+        /// What to record.
+        record: Box<HandOverRecord>,
+    },
+
     /// Sign a request with the lease and send it. Terminal: [`Event::Replied`].
     Send {
         /// This command.
@@ -233,6 +246,13 @@ pub enum Event {
         /// An error does not make the credential unusable; it is told to the caller.
         result: Result<(), Error>,
     },
+    /// Outcome of [`Command::HandOver`].
+    HandedOver {
+        /// The command.
+        id: CommandId,
+        /// After an error the service does not take over.
+        result: Result<(), Error>,
+    },
     /// The service that renews a session's credential told its time (the `Date` of an answer to an exchange, whatever
     /// the answer). To be fed before [`Event::Exchanged`]: a machine whose clock is wrong learns here why it is refused.
     Dated {
@@ -290,6 +310,25 @@ pub enum Event {
         /// Bytes since the last such event.
         bytes: u64,
     },
+}
+
+/// A hand-over as it stands on record. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOverRecord {
+    /// When, by the local clock.
+    pub at: UnixMillis,
+    /// On whose behalf.
+    pub principal: String,
+    /// The name of the credential that executes from now on.
+    pub credential: String,
+    /// The user's session.
+    pub session: SessionId,
+    /// `will-outlive-session` or `session-ended`.
+    pub reason: &'static str,
+    /// When the job is expected to end.
+    pub estimate: Option<UnixMillis>,
+    /// When the user's session ends, or ended.
+    pub horizon: Option<UnixMillis>,
 }
 
 /// What a stream read gave.
@@ -391,6 +430,19 @@ pub enum Notice {
         estimate: UnixMillis,
         /// When the session ends.
         horizon: UnixMillis,
+    },
+    /// From now on a service's credential executes on behalf of the user, whose session does not last.
+    HandedOver {
+        /// The user's session.
+        session: SessionId,
+        /// The name of the service's credential.
+        credential: String,
+        /// On whose behalf.
+        principal: String,
+        /// When the job is expected to end, if that was the reason.
+        estimate: Option<UnixMillis>,
+        /// When the user's session ends, if known.
+        horizon: Option<UnixMillis>,
     },
     /// The session is unusable until somebody signs in; uploads wait.
     Parked {

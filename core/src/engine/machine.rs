@@ -1,6 +1,12 @@
 //! The composite: sessions, uploads and calls behind one set of verbs.
 
+mod handover;
+
+pub use handover::HandOver;
+
 use std::collections::{BTreeMap, VecDeque};
+
+use handover::Standby;
 
 use super::command::{Command, CommandId, Event, Notice, SessionId, UploadId};
 use super::credential::Generation;
@@ -142,6 +148,10 @@ struct SessionEntry {
     skew: Skew,
     /// The caller is done with it: it goes with its last upload and the end of a renewal under way.
     closing: bool,
+    /// Who takes over when it does not last.
+    standby: Option<Standby>,
+    /// The user's session that this one is the service of.
+    serves: Option<SessionId>,
 }
 
 /// The engine: decisions of any number of sessions and uploads.
@@ -181,7 +191,10 @@ impl Engine {
         self.now = now;
         let id = SessionId(self.fresh());
         let session = Session::new(id, profile, self.random.bits());
-        self.sessions.insert(id, SessionEntry { session, skew: Skew::default(), closing: false });
+        self.sessions.insert(
+            id,
+            SessionEntry { session, skew: Skew::default(), closing: false, standby: None, serves: None },
+        );
         self.settle();
         id
     }
@@ -209,10 +222,12 @@ impl Engine {
     /// round of events); for a caller who only wants fresh headers this is the whole API.
     pub fn session_lease(&mut self, id: SessionId, now: Now) -> LeaseAnswer {
         self.now = now;
-        let answer = match self.open(id) {
+        let acting = if self.open(id).is_some() { self.acting(id) } else { id };
+        let answer = match self.open(acting) {
             Some(entry) => entry.session.lease(now),
             None => LeaseAnswer::Failed(Error::new(ErrorKind::InvalidInput, "the session is closed")),
         };
+        self.review_standbys();
         self.settle();
         answer
     }
@@ -220,31 +235,34 @@ impl Engine {
     /// The lease that callers of a session get without anything being decided for them; `None` while they have to wait.
     /// A driver may hand it out by itself for as long as it says.
     pub fn standing_lease(&self, id: SessionId, now: Now) -> Option<StandingLease> {
-        self.sessions.get(&id).filter(|entry| !entry.closing)?.session.standing_lease(now)
+        self.sessions.get(&id).filter(|entry| !entry.closing)?;
+        self.sessions.get(&self.acting(id))?.session.standing_lease(now)
     }
 
     /// Server minus local clock, as learned by this session's requests, milliseconds.
     pub fn session_skew_ms(&self, id: SessionId) -> i64 {
-        self.sessions.get(&id).map_or(0, |entry| entry.skew.ms)
+        self.sessions.get(&self.acting(id)).map_or(0, |entry| entry.skew.ms)
     }
 
     /// A look at a session.
     pub fn session_status(&self, id: SessionId, now: Now) -> Option<SessionStatus> {
-        Some(self.sessions.get(&id)?.session.status(now))
+        Some(self.sessions.get(&self.acting(id))?.session.status(now))
     }
 
     /// Renews a session's credential now, whatever the windows say.
     pub fn refresh_now(&mut self, id: SessionId, now: Now) {
-        self.with_session(id, now, |session| session.refresh_now(now));
+        self.with_session(self.acting(id), now, |session| session.refresh_now(now));
     }
 
     /// A caller who sends requests itself was answered with 401 under `generation`.
     pub fn reject(&mut self, id: SessionId, generation: Generation, now: Now) {
+        let id = self.of_generation(id, generation.0);
         self.with_session(id, now, |session| session.reject(generation, now));
     }
 
     /// A caller who sends requests itself was answered with something other than 401 under `generation`.
     pub fn accept(&mut self, id: SessionId, generation: Generation, now: Now) {
+        let id = self.of_generation(id, generation.0);
         self.with_session(id, now, |session| session.accept(generation));
     }
 
@@ -283,6 +301,8 @@ impl Engine {
             return id;
         };
         entry.session.hold(now);
+        let acting = self.acting(session);
+        let Some(entry) = self.sessions.get_mut(&acting) else { return id };
         let mut ctx = Context {
             now,
             session: &mut entry.session,
@@ -339,7 +359,7 @@ impl Engine {
     /// A look at an upload; `None` once it has ended.
     pub fn progress(&self, id: UploadId, now: Now) -> Option<Progress> {
         let upload = self.uploads.get(&id)?;
-        let session = self.sessions.get(&upload.session)?;
+        let session = self.sessions.get(&self.acting(upload.session))?;
         Some(upload.progress(session.session.state(now), now))
     }
 
@@ -359,8 +379,9 @@ impl Engine {
     }
 
     fn step_upload(&mut self, id: UploadId, act: impl FnOnce(&mut Upload, &mut Context<'_>)) {
+        let Some(session) = self.uploads.get(&id).map(|upload| self.acting(upload.session)) else { return };
         let Some(upload) = self.uploads.get_mut(&id) else { return };
-        let Some(entry) = self.sessions.get_mut(&upload.session) else { return };
+        let Some(entry) = self.sessions.get_mut(&session) else { return };
         let mut ctx = Context {
             now: self.now,
             session: &mut entry.session,
@@ -394,6 +415,7 @@ impl Engine {
             Event::Stored { id, result } => {
                 self.step_session(id, |session| session.on_stored(id, result, now));
             }
+            Event::HandedOver { id, result } => self.on_handed_over(id, result),
             Event::Dated { session, date } => {
                 if let Some(entry) = self.sessions.get_mut(&session)
                     && entry.skew.learn(date, now, self.next_id)
@@ -460,7 +482,8 @@ impl Engine {
         outcome: Result<Reply, TransportFailure>,
     ) {
         let Some((session, mut call)) = self.calls.remove(&call_id) else { return };
-        let Some(entry) = self.sessions.get_mut(&session) else { return };
+        let acting = self.acting(session);
+        let Some(entry) = self.sessions.get_mut(&acting) else { return };
         let mut ctx = Context {
             now: self.now,
             session: &mut entry.session,
@@ -517,13 +540,16 @@ impl Engine {
                 entry.session.release();
             }
         }
+        self.review_standbys();
         self.settle();
     }
 
     fn pump_calls(&mut self) {
         let mut failed = Vec::new();
+        let acting: BTreeMap<SessionId, SessionId> =
+            self.calls.values().map(|(session, _)| (*session, self.acting(*session))).collect();
         for (call_id, (session, call)) in &mut self.calls {
-            let Some(entry) = self.sessions.get_mut(session) else { continue };
+            let Some(entry) = acting.get(session).and_then(|id| self.sessions.get_mut(id)) else { continue };
             if !call.is_ready(self.now) {
                 continue;
             }
@@ -557,6 +583,11 @@ impl Engine {
         self.sessions.retain(|id, entry| {
             !entry.closing || !entry.session.is_idle() || uploads.values().any(|upload| upload.session == *id)
         });
+        // A service ends with the session that it serves.
+        let users: Vec<SessionId> = self.sessions.keys().copied().collect();
+        self.sessions.retain(|_, entry| {
+            entry.serves.is_none_or(|user| users.contains(&user)) || !entry.session.is_idle()
+        });
     }
 
     /// The next thing to do, if any.
@@ -574,6 +605,6 @@ impl Engine {
         let sessions = self.sessions.values().filter_map(|entry| entry.session.poll_timeout(self.now));
         let uploads = self.uploads.values().filter_map(Upload::poll_timeout);
         let calls = self.calls.values().filter_map(|(_, call)| call.due());
-        sessions.chain(uploads).chain(calls).min()
+        sessions.chain(uploads).chain(calls).chain(self.standby_timeout()).min()
     }
 }

@@ -431,6 +431,7 @@ impl Driver {
             | Event::Intended { id, .. }
             | Event::Exchanged { id, .. }
             | Event::Stored { id, .. }
+            | Event::HandedOver { id, .. }
             | Event::Replied { id, .. }
             | Event::Hashed { id, .. }
             | Event::Filled { id, .. }

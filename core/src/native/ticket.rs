@@ -28,6 +28,7 @@ impl Ticket {
                 Event::Exchanged { id, result: Err(failure) }
             }),
             Command::Store { id, .. } => (*id, |id, error| Event::Stored { id, result: Err(error) }),
+            Command::HandOver { id, .. } => (*id, |id, error| Event::HandedOver { id, result: Err(error) }),
             Command::Send { id, .. } => (*id, |id, error| {
                 let failure = TransportFailure { kind: TransportKind::BrokenAfterSending, error };
                 Event::Replied { id, outcome: Err(failure), sent: None }

@@ -73,6 +73,7 @@ impl World {
                 self.unlock();
             }
             Command::Intend { .. } => unreachable!("no identity of this world rotates"),
+            Command::HandOver { .. } => unreachable!("no session of this world has a service"),
             Command::Exchange { id, grant, skew_ms, .. } => {
                 self.issue(life, id);
                 self.exchange(life, id, grant.as_deref(), skew_ms);

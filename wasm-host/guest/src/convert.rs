@@ -91,6 +91,9 @@ pub(crate) fn notice(notice: Notice) -> wit::Notice {
         Notice::ChainEnded { error, .. } => {
             wit::Notice::Remark(wit::Remark { upload: None, text: error.to_string() })
         }
+        Notice::HandedOver { credential, .. } => {
+            wit::Notice::Remark(wit::Remark { upload: None, text: format!("handed over to {credential}") })
+        }
         Notice::HorizonLearned { horizon, .. } => wit::Notice::HorizonLearned(horizon.0),
         Notice::Expiring { expires_at, .. } => wit::Notice::Expiring(expires_at.0),
         Notice::WillOutliveSession { upload, estimate, horizon } => {

@@ -187,6 +187,8 @@ impl Driver {
             }
             // Between processes there is nothing to lock with; refreshing twice costs a request and breaks nothing.
             Command::Lock { id, .. } => Some(Event::Locked { id, result: Ok(()) }),
+            // No session here has a service.
+            Command::HandOver { id, .. } => Some(Event::HandedOver { id, result: Ok(()) }),
             // No source here uses anything up.
             Command::Intend { id, .. } => Some(Event::Intended { id, result: Ok(()) }),
             Command::Exchange { id, grant, skew_ms, .. } => self

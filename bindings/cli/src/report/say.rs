@@ -93,6 +93,9 @@ pub(super) fn other(notice: &Notice, wait: Duration) -> Option<String> {
                 words::moment(*horizon)
             )
         }
+        Notice::HandedOver { credential, principal, .. } => {
+            format!("handed over: {credential} goes on with it on behalf of {principal}, whose session does not last")
+        }
         Notice::Parked { error, until: Some(until), .. } => {
             format!("parked: {error}; waiting until {} for that", words::moment(*until))
         }

@@ -120,6 +120,10 @@ pub struct Session {
     failures: u32,
     next_attempt: Option<Mono>,
     last_error: Option<Error>,
+    /// Somebody else may take over: callers wait instead of being refused.
+    relief: bool,
+    /// The generation before the first.
+    numbered_from: Generation,
     /// Somebody was told to wait.
     waiting: bool,
     /// Since when there has been no usable credential while renewals fail for passing reasons.
@@ -160,6 +164,8 @@ impl Session {
             failures: 0,
             next_attempt: None,
             last_error: None,
+            relief: false,
+            numbered_from: Generation(0),
             waiting: false,
             without_since: None,
             refreshes: 0,
@@ -257,8 +263,26 @@ impl Session {
         }
     }
 
+    /// Whether somebody else may take over: then callers wait where they would be refused.
+    pub(super) fn set_relief(&mut self, relief: bool) {
+        self.relief = relief;
+    }
+
+    /// Makes generations count from `first`; to be called before the first credential is there.
+    pub(super) fn number_from(&mut self, first: u64) {
+        self.numbered_from = Generation(first);
+        self.last_generation = self.numbered_from;
+    }
+
     /// The right to send one request now, or why not. Asking is what makes a lazy session renew.
     pub fn lease(&mut self, now: Now) -> LeaseAnswer {
+        match self.answer(now) {
+            LeaseAnswer::Failed(_) if self.relief => LeaseAnswer::Wait,
+            answer => answer,
+        }
+    }
+
+    fn answer(&mut self, now: Now) -> LeaseAnswer {
         match self.state(now) {
             SessionState::Dead => LeaseAnswer::Failed(self.dead.clone().expect("Dead has its error")),
             SessionState::Parked => {

@@ -573,7 +573,7 @@ impl Session {
         self.without_since = None;
         self.waiting = false;
         // A source that never worked is a mistake to mend, not a session to wait for.
-        let mistaken = self.last_generation.0 == 0 && error.kind() != ErrorKind::SignInNeeded;
+        let mistaken = self.last_generation == self.numbered_from && error.kind() != ErrorKind::SignInNeeded;
         if !self.profile.can_sign_in || mistaken {
             self.dead = Some(error);
             return;
