@@ -43,6 +43,11 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
+    /// What a source sends with.
+    fn wire<'a>(&'a self, auth: &'a Endpoint, skew_ms: i64) -> Wire<'a> {
+        Wire { http: &self.http, auth, skew_ms, trace: self.trace.as_ref(), runtime: &self.runtime }
+    }
+
     /// A line for those who want to see everything.
     pub(crate) fn note(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
@@ -200,14 +205,23 @@ impl Driver {
                 };
                 self.block(move |tools| {
                     let id = ticket.id();
-                    let wire = Wire {
-                        http: &tools.http,
-                        auth: &auth,
-                        skew_ms,
-                        trace: tools.trace.as_ref(),
-                        runtime: &tools.runtime,
-                    };
+                    let wire = tools.wire(&auth, skew_ms);
                     ticket.finish(Event::Exchanged { id, result: source.exchange(grant.as_deref(), &wire) });
+                });
+            }
+            (Command::HandOver { session, grant, record, .. }, Some(ticket)) => {
+                let Some(source) = self.pend(session, ticket.id()) else { return };
+                let Some(room) = self.sessions.get(&session) else { return };
+                let (auth, audit) = (Arc::clone(&room.auth), room.audit.clone());
+                let skew_ms = self.engine.session_skew_ms(session);
+                self.block(move |tools| {
+                    let id = ticket.id();
+                    let wire = tools.wire(&auth, skew_ms);
+                    let unrecorded = || Error::new(ErrorKind::State, "there is no record to write to");
+                    let result = source
+                        .check(&grant, &wire)
+                        .and_then(|()| audit.ok_or_else(unrecorded)?.append(&record));
+                    ticket.finish(Event::HandedOver { id, result });
                 });
             }
             (Command::Store { session, grant, .. }, Some(ticket)) => {

@@ -6,20 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::audit::Audit;
 use super::content::Content;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::journal::{Journal, Key};
 use super::limiter::Limiter;
-use super::message::{Message, OpenSession, StartUpload};
+use super::message::{Message, OpenSession, StartUpload, Takeover};
 use super::notices::{self, Notices};
 use super::options::ClientOptions;
 use super::os;
 use super::published::Published;
 use super::reply::{self, Answer};
-use super::session::{Session, SessionSpec};
+use super::session::{ServiceSpec, Session, SessionSpec};
+use super::source::Source;
 use super::upload::{Shared, Upload, UploadSource, UploadStart};
 use crate::engine::error::{Error, ErrorKind};
+use crate::engine::machine::HandOver;
 use crate::engine::session::SessionProfile;
 use crate::engine::upload::journal::JournalState;
 use crate::engine::upload::spec::{Target, UploadOptions, UploadSpec};
@@ -99,30 +102,49 @@ impl Client {
             .map_err(|error| error.during("auth endpoint"))?;
         // A session does without a state directory: it only takes locks that cannot be beside their file.
         let source = spec.source.open(self.0.options.state_dir().ok(), allow_http)?;
-        let abilities = source.abilities();
         let profile = SessionProfile {
-            title: abilities.title,
-            remedy: abilities.remedy,
-            can_exchange: abilities.can_exchange,
-            can_store: abilities.can_store,
-            can_sign_in: abilities.can_sign_in,
-            chain: abilities.chain,
-            windows: abilities.windows,
             timer: spec.timer,
             wait_for_login: spec.wait_for_login,
-            ..SessionProfile::default()
+            ..profile(source.as_ref())
         };
         let published = Arc::new(Published::default());
         let (promise, answer) = reply::pair();
         self.send(Message::OpenSession(Box::new(OpenSession {
             source,
             storage: storage.clone(),
-            auth,
+            auth: auth.clone(),
             profile,
             published: Arc::clone(&published),
+            service: None,
             promise,
         })));
-        Ok(Session::new(answer.wait()?, self.clone(), storage, published))
+        Ok(Session::new(answer.wait()?, self.clone(), storage, auth, published))
+    }
+
+    /// Names a service's credential that takes over from `session` when an upload would outlive it, or when it has ended.
+    ///
+    /// The session itself goes first. Before the service acts its credential is checked ([`Source::check`]) and the change is
+    /// appended to the record; [`Notice::HandedOver`](crate::engine::Notice::HandedOver) tells it. Callers wait meanwhile.
+    /// There is no way back, and the service ends with the session.
+    /// Errors: `InvalidInput` (source; the session has a service already, or is closed), `State` (the record cannot be written).
+    pub fn service(&self, session: &Session, spec: ServiceSpec) -> Result<(), Error> {
+        let source = spec.source.open(self.0.options.state_dir().ok(), self.0.options.allow_http)?;
+        let audit = Arc::new(Audit::new(spec.audit)?);
+        let (promise, answer) = reply::pair();
+        self.send(Message::OpenSession(Box::new(OpenSession {
+            profile: profile(source.as_ref()),
+            source,
+            storage: session.storage().clone(),
+            auth: session.auth().clone(),
+            published: Arc::new(Published::default()),
+            service: Some(Takeover {
+                user: session.id(),
+                plan: HandOver { principal: spec.principal, credential: spec.credential },
+                audit,
+            }),
+            promise,
+        })));
+        answer.wait().map(drop)
     }
 
     /// Every notice from now on.
@@ -233,6 +255,21 @@ impl Client {
         if !self.is_forked() {
             let _ = self.0.inbox.send(message);
         }
+    }
+}
+
+/// What the engine needs to know of a source.
+fn profile(source: &dyn Source) -> SessionProfile {
+    let abilities = source.abilities();
+    SessionProfile {
+        title: abilities.title,
+        remedy: abilities.remedy,
+        can_exchange: abilities.can_exchange,
+        can_store: abilities.can_store,
+        can_sign_in: abilities.can_sign_in,
+        chain: abilities.chain,
+        windows: abilities.windows,
+        ..SessionProfile::default()
     }
 }
 

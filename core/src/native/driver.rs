@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
+use super::audit::Audit;
 use super::buffer::Pool;
 use super::carry::Tools;
 use super::clock::Clock;
@@ -56,6 +57,9 @@ pub(crate) struct SessionRoom {
     pub(crate) auth: Arc<Endpoint>,
     pub(crate) guard: super::carry::Guard,
     pub(super) published: Arc<Published>,
+    /// The user's session that it is the service of, with the record of hand-overs.
+    serves: Option<SessionId>,
+    pub(crate) audit: Option<Arc<Audit>>,
     watcher: Option<AbortHandle>,
     /// Commands of the session that have no answer yet.
     pub(crate) pending: usize,
@@ -272,7 +276,17 @@ impl Driver {
     }
 
     fn open_session(&mut self, open: OpenSession) {
-        let id = self.engine.add_session(open.profile, self.clock.now());
+        let now = self.clock.now();
+        let (serves, audit) =
+            open.service.as_ref().map(|service| (service.user, Arc::clone(&service.audit))).unzip();
+        let id = match open.service {
+            None => Some(self.engine.add_session(open.profile, now)),
+            Some(service) => self.engine.add_service(service.user, open.profile, service.plan, now),
+        };
+        let Some(id) = id else {
+            let message = "the session is closed, or has a service already";
+            return open.promise.settle(Err(Error::new(ErrorKind::InvalidInput, message)));
+        };
         let paths = open.source.watch();
         let watcher = (!paths.is_empty())
             .then(|| self.runtime.spawn(watch::watch(id, paths, self.tools.events.clone())).abort_handle());
@@ -282,6 +296,8 @@ impl Driver {
             auth: Arc::new(open.auth),
             guard: super::carry::Guard::default(),
             published: open.published,
+            serves,
+            audit,
             watcher,
             pending: 0,
             dropped: false,
@@ -307,6 +323,10 @@ impl Driver {
             self.engine.remove_session(id, self.clock.now());
             if let Some(room) = self.sessions.remove(&id) {
                 room.watcher.inspect(AbortHandle::abort);
+            }
+            // A service ends with the session that it serves, with the next look.
+            for room in self.sessions.values_mut().filter(|room| room.serves == Some(id)) {
+                room.dropped = true;
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::audit::Audit;
 use super::content::Content;
 use super::endpoint::Endpoint;
 use super::journal::Journal;
@@ -12,6 +13,7 @@ use super::reply::Promise;
 use super::source::Source;
 use super::upload::Shared;
 use crate::engine::credential::{Generation, Lease};
+use crate::engine::machine::HandOver;
 use crate::engine::session::{SessionProfile, SessionStatus};
 use crate::engine::upload::Outcome;
 use crate::engine::upload::journal::JournalState;
@@ -50,7 +52,15 @@ pub(crate) struct OpenSession {
     pub(crate) auth: Endpoint,
     pub(crate) profile: SessionProfile,
     pub(crate) published: Arc<Published>,
+    /// It is the service of a user's session.
+    pub(crate) service: Option<Takeover>,
     pub(crate) promise: Promise<SessionId>,
+}
+
+pub(crate) struct Takeover {
+    pub(crate) user: SessionId,
+    pub(crate) plan: HandOver,
+    pub(crate) audit: Arc<Audit>,
 }
 
 pub(crate) struct StartUpload {

@@ -8,7 +8,7 @@
 //! Where to look: requests and answers in [`http`], with [`endpoint`], [`tls`] and [`meter`] (stalls, progress);
 //! bytes in [`content`], [`stream`], [`buffer`], [`body`] and [`limiter`]; files of uploads in [`journal`] and
 //! [`lockfile`]; credentials in [`source`] and [`watch`]; callers' handles in [`client`], [`session`], [`upload`],
-//! [`notices`] and [`calls`], with the current lease in [`published`], which wait through [`reply`] on any executor or none.
+//! [`notices`] and [`calls`], with the current lease in [`published`] and the record of hand-overs in [`audit`], which wait through [`reply`] on any executor or none.
 //!
 //! What must not live here: decisions. When to refresh, retry, give up or resume is the engine's business.
 // The engine takes clocks and threads as arguments; this is where they come from.
@@ -16,6 +16,7 @@
 // Links to private items are for readers of the source.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod audit;
 mod body;
 mod buffer;
 mod calls;
@@ -58,7 +59,7 @@ pub use client::Client;
 pub use notices::Notices;
 pub use options::{ClientOptions, default_state_dir};
 pub use os::spawn_quiet;
-pub use session::{Endpoints, Hold, Session, SessionSpec, Signed};
+pub use session::{Endpoints, Hold, ServiceSpec, Session, SessionSpec, Signed};
 pub use source::{Source, SourceSpec};
 pub use trace::Trace;
 pub use upload::{Upload, UploadSource, UploadStart};

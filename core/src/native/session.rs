@@ -41,6 +41,19 @@ pub struct SessionSpec {
     pub timer: bool,
 }
 
+/// A service's credential that takes over when a user's session does not last ([`Client::service`]).
+#[derive(Clone, Debug)]
+pub struct ServiceSpec {
+    /// Where its credentials come from.
+    pub source: SourceSpec,
+    /// Its name, for notices and the record; not a secret.
+    pub credential: String,
+    /// On whose behalf it acts, for the record.
+    pub principal: String,
+    /// The record: one JSON object a line is appended and made durable before the service acts. Made with mode 0600.
+    pub audit: std::path::PathBuf,
+}
+
 /// A credential that is kept alive. Clones are the same session; it ends with the last of them and its uploads.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
@@ -49,6 +62,7 @@ struct Inner {
     id: SessionId,
     client: Client,
     storage: Endpoint,
+    auth: Endpoint,
     published: Arc<Published>,
 }
 
@@ -62,8 +76,14 @@ pub struct Signed {
 }
 
 impl Session {
-    pub(crate) fn new(id: SessionId, client: Client, storage: Endpoint, published: Arc<Published>) -> Self {
-        Session(Arc::new(Inner { id, client, storage, published }))
+    pub(crate) fn new(
+        id: SessionId,
+        client: Client,
+        storage: Endpoint,
+        auth: Endpoint,
+        published: Arc<Published>,
+    ) -> Self {
+        Session(Arc::new(Inner { id, client, storage, auth, published }))
     }
 
     /// Its number in notices.
@@ -74,6 +94,10 @@ impl Session {
     /// The client it belongs to.
     pub fn client(&self) -> &Client {
         &self.0.client
+    }
+
+    pub(crate) fn auth(&self) -> &Endpoint {
+        &self.0.auth
     }
 
     pub(crate) fn storage(&self) -> &Endpoint {

@@ -122,6 +122,15 @@ pub trait Source: Send + Sync {
     /// `chain.refresh` and give the next link ([`Chain::next`](crate::engine::chain::Chain::next)); the engine dates it.
     fn exchange(&self, held: Option<&Grant>, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure>;
 
+    /// Checks that a credential works, before a user's session is handed over to it. Default: that there is one is enough,
+    /// since the service has just given it.
+    ///
+    /// Errors: why it does not; nothing is handed over then.
+    fn check(&self, grant: &Grant, wire: &Wire<'_>) -> Result<(), Error> {
+        let _ = (grant, wire);
+        Ok(())
+    }
+
     /// Persists a new credential before it is used. An error does not make it unusable; it is told to the caller.
     fn store(&self, grant: &Grant) -> Result<(), Error> {
         let _ = grant;
