@@ -27,7 +27,7 @@ const { sessions, uploads } = await import("./build/outlast.js");
 let code = 0;
 try {
   const session = sessions.Session.open(big(job.session));
-  const upload = uploads.Upload.start(session, big({ noMultipart: false, noOverwrite: false, metadata: [], ...job.upload }));
+  const upload = uploads.Upload.start(session, big(job.upload));
   let outcome;
   while (outcome === undefined) {
     for (const notice of session.step(STEP_NS)) {

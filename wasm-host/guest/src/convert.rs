@@ -66,6 +66,7 @@ pub(crate) fn status(status: &SessionStatus) -> wit::SessionStatus {
             SessionState::Dead => wit::SessionState::Dead,
         },
         generation: status.generation.0,
+        issued_at: status.issued_at.map(|at| at.0),
         expires_at: status.expires_at.map(|at| at.0),
         horizon: status.horizon.map(|at| at.0),
         refreshes: status.refreshes,

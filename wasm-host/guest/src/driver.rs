@@ -76,8 +76,9 @@ struct PendingLoad {
 impl Driver {
     /// Errors: `InvalidInput` (endpoint, paths), `Config` (keys and tokens handed over).
     pub(crate) fn open(options: SessionOptions) -> Result<Driver, Error> {
-        let storage = Endpoint::parse(&options.endpoint, false)?;
-        let auth = options.auth_endpoint.as_deref().map(|text| Endpoint::parse(text, false)).transpose()?;
+        let parse = |text: &str| Endpoint::parse(text, options.allow_http == Some(true));
+        let storage = parse(&options.endpoint)?;
+        let auth = options.auth_endpoint.as_deref().map(parse).transpose()?;
         let auth = auth.unwrap_or_else(|| storage.clone());
         let source = Source::new(options.source)?;
         let now = clock::now();

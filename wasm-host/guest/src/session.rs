@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use outlast_core::engine::credential::Generation;
+use outlast_core::engine::credential::{Credential, Generation};
 use outlast_core::engine::sign::authorize;
 use outlast_core::engine::wire::{Coverage, Method, Request, Service};
+use outlast_core::{Error as EngineError, ErrorKind};
 
 use crate::bindings::exports::outlast::transfer::sessions::{
     self as wit, Guest, GuestSession, Notice, SessionOptions, SessionSecret, SessionState, SessionStatus,
-    SignedHeaders,
+    SessionToken, SignedHeaders,
 };
 use crate::bindings::exports::outlast::transfer::types::Error;
 use crate::clock;
@@ -53,6 +54,7 @@ impl GuestSession for Session {
             SessionStatus {
                 state: SessionState::Dead,
                 generation: 0,
+                issued_at: None,
                 expires_at: None,
                 horizon: None,
                 refreshes: 0,
@@ -102,6 +104,20 @@ impl GuestSession for Session {
         headers
             .extend(signed.headers.iter().map(|(name, value)| ((*name).to_owned(), value.expose().clone())));
         Ok(SignedHeaders { generation: lease.generation.0, headers })
+    }
+
+    fn token(&self, budget_ns: u64) -> Result<SessionToken, Error> {
+        let lease = self.driver.borrow_mut().lease(Duration::from_nanos(budget_ns));
+        let lease = lease.map_err(|error| convert::error(&error))?;
+        match &lease.grant.credential {
+            Credential::OciSession { token, .. } => {
+                Ok(SessionToken { generation: lease.generation.0, token: token.expose().clone() })
+            }
+            _ => {
+                let error = EngineError::new(ErrorKind::InvalidInput, "this session has no token");
+                Err(convert::error(&error))
+            }
+        }
     }
 
     fn report(&self, generation: u64, status: u16) {

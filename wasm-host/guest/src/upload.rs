@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use outlast_core::engine::command::UploadId;
+use outlast_core::engine::secret::Secret;
 use outlast_core::engine::upload::Outcome as EngineOutcome;
 use outlast_core::engine::upload::spec::{
     ChecksumAlgorithm, Integrity, ObjectProperties, OnFailure, Precondition, StorageTier, Target,
     UploadOptions as EngineOptions, UploadSpec,
 };
+use outlast_core::engine::wire::oci;
 use outlast_core::{Error as EngineError, ErrorKind};
 
 use crate::bindings::exports::outlast::transfer::sessions::{SessionBorrow, SessionOptions};
@@ -123,7 +125,7 @@ fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, Engine
         bucket: options.bucket_name,
         object: options.name.unwrap_or(file_name),
     };
-    let precondition = match (options.no_overwrite, options.if_match) {
+    let precondition = match (options.no_overwrite == Some(true), options.if_match) {
         (true, Some(_)) => {
             let message = "no-overwrite and if-match contradict each other";
             return Err(EngineError::new(ErrorKind::InvalidInput, message));
@@ -133,19 +135,21 @@ fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, Engine
         (false, None) => Precondition::None,
     };
     let defaults = EngineOptions::default();
+    let checksum = match options.opc_checksum_algorithm {
+        Some(wit::ChecksumAlgorithm::Sha256) => ChecksumAlgorithm::Sha256,
+        Some(wit::ChecksumAlgorithm::Sha384) => ChecksumAlgorithm::Sha384,
+        Some(wit::ChecksumAlgorithm::Crc32c) | None => ChecksumAlgorithm::Crc32c,
+    };
+    let customer_key = options.encryption_key.map(Secret::new);
     let settings = EngineOptions {
         part_size: options.part_size.unwrap_or(defaults.part_size),
         parallel: options.parallel_upload_count.unwrap_or(defaults.parallel),
-        single: options.no_multipart,
+        single: options.no_multipart == Some(true),
         integrity: match options.integrity {
             Some(wit::Integrity::Off) => Integrity::Off,
             Some(wit::Integrity::Verify) | None => Integrity::Verify,
         },
-        checksum: match options.opc_checksum_algorithm {
-            Some(wit::ChecksumAlgorithm::Sha256) => ChecksumAlgorithm::Sha256,
-            Some(wit::ChecksumAlgorithm::Sha384) => ChecksumAlgorithm::Sha384,
-            Some(wit::ChecksumAlgorithm::Crc32c) | None => ChecksumAlgorithm::Crc32c,
-        },
+        checksum,
         precondition,
         properties: ObjectProperties {
             content_type: options.content_type,
@@ -159,11 +163,13 @@ fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, Engine
                 wit::StorageTier::Archive => StorageTier::Archive,
             }),
             kms_key_id: options.opc_sse_kms_key_id,
-            metadata: options.metadata.into_iter().collect::<BTreeMap<_, _>>(),
-            ..ObjectProperties::default()
+            metadata: options.metadata.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+            customer_key: customer_key.map(|key| oci::customer_key(key.expose())).transpose()?,
+            content_md5: options.content_md5,
+            content_checksum: options.content_checksum.map(|value| (checksum, value)),
         },
+        max_attempts: options.max_retries.map_or(defaults.max_attempts, |retries| retries.saturating_add(1)),
         on_failure: options.on_failure.map_or(OnFailure::Retain, failure_policy),
-        ..defaults
     };
     let base = driver.storage.base();
     let mut opening =

@@ -31,7 +31,7 @@ mod bindings {
 
 use bindings::exports::outlast::transfer::sessions::{
     self as wit, Guest, GuestSession, Notice, Request, SessionOptions, SessionSecret, SessionState,
-    SessionStatus, SignedHeaders,
+    SessionStatus, SessionToken, SignedHeaders,
 };
 use bindings::exports::outlast::transfer::types::{Error, ErrorKind, Retry};
 use bindings::exports::outlast::transfer::uploads;
@@ -104,7 +104,10 @@ fn send(url: &str) -> String {
     let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
     let request = OutgoingRequest::new(Fields::new());
     let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
-    let set = request.set_scheme(Some(&scheme)).and_then(|()| request.set_authority(Some(authority)));
+    let set = request
+        .set_scheme(Some(&scheme))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some("/")));
     if set.is_err() {
         return "not a URL".to_owned();
     }
@@ -125,7 +128,7 @@ fn open(path: &str, open: OpenFlags, flags: DescriptorFlags) -> String {
     let opened = preopens::get_directories().into_iter().map(|(folder, name)| {
         match folder.open_at(PathFlags::SYMLINK_FOLLOW, path, open, flags) {
             Ok(_) => format!("{name}: opened"),
-            Err(code) => format!("{name}: {code:?}"),
+            Err(code) => format!("{name}: {}", code.name()),
         }
     });
     opened.collect::<Vec<_>>().join(", ")
@@ -144,6 +147,7 @@ impl GuestSession for Session {
         SessionStatus {
             state: SessionState::Dead,
             generation: 0,
+            issued_at: None,
             expires_at: None,
             horizon: None,
             refreshes: 0,
@@ -159,6 +163,10 @@ impl GuestSession for Session {
 
     fn sign(&self, _: Request, _: u64) -> Result<SignedHeaders, Error> {
         Ok(SignedHeaders { generation: 0, headers: Vec::new() })
+    }
+
+    fn token(&self, _: u64) -> Result<SessionToken, Error> {
+        Err(refusal("no tokens here".to_owned()))
     }
 
     fn report(&self, _: u64, _: u16) {}
