@@ -502,6 +502,7 @@ fn event(notice: &Notice) -> &'static str {
         Notice::Remark { .. } => "remark",
         Notice::Paused { paused: true, .. } => "paused",
         Notice::Paused { paused: false, .. } => "unpaused",
+        Notice::HandedOver { .. } => "handed-over",
         Notice::Finished { .. } => "finished",
     }
 }
