@@ -15,9 +15,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,15 +231,29 @@ func WriteFile(t testing.TB, name string, size int) (path string, data []byte) {
 	return path, data
 }
 
-// Threads counts the library's threads in this process, by their names.
+// Threads are the names of the library's threads in this process.
+//
+// A name alone does not tell: a thread that Go starts while a callback runs inherits the name of the library's thread that
+// called, and Go keeps it for good. The library's threads block SIGUSR1, as they block all that may be blocked; Go's do not.
 func Threads(t testing.TB) (names []string) {
 	t.Helper()
-	tasks, err := filepath.Glob("/proc/self/task/*/comm")
+	tasks, err := filepath.Glob("/proc/self/task/*/status")
 	Check(t, err)
 	for _, task := range tasks {
 		// A thread may end between the two.
-		if name, err := os.ReadFile(task); err == nil && strings.HasPrefix(string(name), "outlast") {
-			names = append(names, strings.TrimSpace(string(name)))
+		status, err := os.ReadFile(task)
+		if err != nil {
+			continue
+		}
+		facts := map[string]string{}
+		for line := range strings.Lines(string(status)) {
+			name, value, _ := strings.Cut(line, ":")
+			facts[name] = strings.TrimSpace(value)
+		}
+		blocked, err := strconv.ParseUint(facts["SigBlk"], 16, 64)
+		Check(t, err)
+		if strings.HasPrefix(facts["Name"], "outlast") && blocked&(1<<(syscall.SIGUSR1-1)) != 0 {
+			names = append(names, facts["Name"])
 		}
 	}
 	return names
