@@ -111,6 +111,8 @@ fn a_fresh_lease_allocates_nothing() {
     // What is not to be had at once is told at once.
     let error = session.refresh_blocking(Duration::from_secs(5)).expect_err("the client is closed");
     assert_eq!(error.kind(), ErrorKind::Cancelled);
+    let error = session.lease_blocking(Duration::from_secs(5)).expect_err("nobody keeps it alive any more");
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
 #[test]

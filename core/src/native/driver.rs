@@ -322,7 +322,7 @@ impl Driver {
         for id in idle {
             self.engine.remove_session(id, self.clock.now());
             if let Some(room) = self.sessions.remove(&id) {
-                room.watcher.inspect(AbortHandle::abort);
+                room.watcher.as_ref().inspect(|watcher| watcher.abort());
             }
             // A service ends with the session that it serves, with the next look.
             for room in self.sessions.values_mut().filter(|room| room.serves == Some(id)) {
@@ -469,6 +469,13 @@ impl Driver {
             Event::Locked { result: Err(error), .. } => room.answer = Some(Err(error.clone())),
             _ => {}
         }
+    }
+}
+
+/// However the engine's thread ends, callers get no more leases from a session that nobody keeps alive.
+impl Drop for SessionRoom {
+    fn drop(&mut self) {
+        self.published.close();
     }
 }
 

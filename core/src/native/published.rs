@@ -143,6 +143,11 @@ impl Published {
         }
     }
 
+    /// Nothing will be shown any more: the session or its client is gone.
+    pub(crate) fn close(&self) {
+        self.current.store(None);
+    }
+
     /// Server minus local clock, milliseconds.
     pub(crate) fn skew_ms(&self) -> i64 {
         self.skew_ms.load(Ordering::Relaxed)
