@@ -289,6 +289,27 @@ mod tests {
         assert!(writer.0.write(b"x", None, &mut written).is_err());
     }
 
+    /// The other half of "copied once" is a test of the core: what is sent lies where the reader put it.
+    #[test]
+    fn each_byte_is_copied_once_and_straight_to_where_it_is_wanted() {
+        let (writer, mut reader) = pair();
+        let given: Vec<u8> = (0..100_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        let mut taken = vec![0; given.len()];
+        let expected = given.clone();
+        let thread = std::thread::spawn(move || {
+            let mut written = 0;
+            writer.0.write(&given, None, &mut written).is_ok() && written == given.len()
+        });
+        let mut reads = 0;
+        // Each read fills all of its buffer from the writer's own memory; nothing is collected in between.
+        for piece in taken.chunks_mut(30_000) {
+            assert_eq!(reader.read(piece).ok(), Some(piece.len()));
+            reads += 1;
+        }
+        assert!(thread.join().expect("the writer does not panic"));
+        assert_eq!((reads, taken), (4, expected));
+    }
+
     #[test]
     fn a_write_ends_in_time_and_says_how_far_it_got() {
         let (writer, mut reader) = pair();

@@ -215,6 +215,36 @@ mod tests {
         assert_eq!(stream.fill(&pool, 17, 10, wanted).await.expect("at the end").len, 0);
     }
 
+    /// Notes where it was asked to put its bytes.
+    struct Noting(Arc<Mutex<Vec<std::ops::Range<usize>>>>);
+
+    impl Read for Noting {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let start = out.as_ptr().addr();
+            self.0.lock().expect("no holder panics").push(start..start + out.len());
+            out.fill(7);
+            Ok(out.len())
+        }
+    }
+
+    /// What a host writes is copied into these buffers and nowhere else: the bytes that are sent are the bytes read.
+    #[tokio::test]
+    async fn what_is_sent_lies_where_the_reader_put_it() {
+        let noted = Arc::default();
+        let reader = Noting(Arc::clone(&noted));
+        let stream = Stream::new("pipe".into(), Box::new(move || Ok(Box::new(reader))));
+        let wanted = Wanted { crc32c: true, md5: true, ..Wanted::default() };
+        assert_eq!(stream.fill(&Pool::new(16), 0, 40, wanted).await.expect("readable").len, 40);
+        let mut at = 0;
+        while at < 40 {
+            let sent = stream.read(at, 100).expect("kept");
+            let start = sent.as_ptr().addr();
+            let places = noted.lock().expect("no holder panics");
+            assert!(places.iter().any(|place| place.start <= start && start + sent.len() <= place.end));
+            at += sent.len() as u64;
+        }
+    }
+
     #[tokio::test]
     async fn a_reader_that_fails_or_panics_is_an_error_not_a_hang() {
         let (pool, wanted) = (Pool::new(4), Wanted::default());
