@@ -10,6 +10,7 @@ use crate::fault::{Fault, FaultInfo, Shows};
 use crate::ledger::{Entry, Stats};
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::storage::digest::Digests;
 use crate::storage::{ObjectInfo, UploadInfo};
 use profile::{ApiKey, Login, Profile};
 use rsa::RsaPublicKey;
@@ -181,6 +182,18 @@ impl Control {
             all.extend_from_slice(&bytes);
         }
         Ok(all)
+    }
+
+    /// Tells a sink without checks what will come as parts 1, 2, 3 … of every upload, so that it can report checksums of
+    /// bytes that the kernel drops: size, MD5 and CRC32C of each. For measuring clients that compare what is reported.
+    pub fn foretell(&self, parts: impl IntoIterator<Item = (u64, Option<[u8; 16]>, u32)>) {
+        let said = parts.into_iter().map(|(size, md5, crc32c)| Digests {
+            size,
+            md5,
+            crc32c: Some(crc32c),
+            ..Digests::default()
+        });
+        self.service.storage.foretell(said.collect());
     }
 
     /// Makes a bucket; nothing happens if there is one of that name.

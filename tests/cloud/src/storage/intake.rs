@@ -39,12 +39,8 @@ pub(crate) async fn take(call: &Call<'_>, body: &mut Body<'_>, claims: &Claims) 
         && call.plan.corrupt().is_none()
     {
         while body.discard().await? > 0 {}
-        let nothing = Digests { size: body.length(), ..Digests::default() };
-        return Ok(Intake {
-            reported: nothing.clone(),
-            stored: nothing,
-            segment: Segment::Void(body.length()),
-        });
+        let said = call.service.storage.foretold(call.route.part(), body.length());
+        return Ok(Intake { reported: said.clone(), stored: said, segment: Segment::Void(body.length()) });
     }
     let mut arrived = Digester::new(wanted);
     let mut damage = call.plan.corrupt().map(|shows| (shows, Digester::new(wanted)));
