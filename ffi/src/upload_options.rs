@@ -265,9 +265,11 @@ impl outlast_upload_options {
         Ok(UploadOptions {
             part_size: if self.part_size_bytes == 0 { defaults.part_size } else { self.part_size_bytes },
             parallel: or(self.parallel_upload_count, defaults.parallel),
+            adaptive: defaults.adaptive,
             single: truth(self.no_multipart, "no_multipart")?,
             integrity: choice(self.integrity, Integrity::Verify, &integrities, "integrity")?,
             checksum: choice(self.checksum_algorithm, defaults.checksum, &checksums, "checksum_algorithm")?,
+            also_md5: defaults.also_md5,
             precondition,
             properties,
             on_failure: on_failure(self.on_failure)?,

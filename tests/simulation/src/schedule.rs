@@ -270,6 +270,7 @@ fn draw_jobs(world: &mut World, random: &mut Random) {
             let options = UploadOptions {
                 part_size,
                 parallel: u32::try_from(1 + random.below(8)).unwrap_or(1),
+                adaptive: random.chance(20),
                 single: random.chance(8),
                 integrity: if random.chance(6) { Integrity::Off } else { Integrity::Verify },
                 checksum: pick(
@@ -281,6 +282,7 @@ fn draw_jobs(world: &mut World, random: &mut Random) {
                         ChecksumAlgorithm::Sha384,
                     ],
                 ),
+                also_md5: random.chance(8),
                 max_attempts: if random.chance(15) { 3 } else { 60 },
                 precondition: if random.chance(5) { Precondition::Absent } else { Precondition::None },
                 on_failure: if random.chance(20) { OnFailure::Abort } else { OnFailure::Retain },

@@ -18,6 +18,7 @@ pub(crate) use defined::{LoginArgs, LogoutArgs, SessionsArgs, TokenArgs, TokenFo
 pub(crate) use put::{Checking, PutArgs, SumAlgorithm, Tier};
 pub(crate) use session::{KeepArgs, RefreshArgs, SessionCommand, ShowArgs};
 pub(crate) use uploads::{AbortArgs, ListArgs, UploadsCommand};
+pub(crate) use value::Parallel;
 
 /// Uploads that outlive their tokens.
 #[derive(Debug, Parser)]

@@ -92,9 +92,9 @@ pub(crate) struct PutArgs {
     /// Part size, MiB [default: 128; stdin: 10]; raised by itself when more than 10,000 parts were needed
     #[arg(long, value_name = "MIB", value_parser = value::part_size, help_heading = "Transfer")]
     pub(crate) part_size: Option<u64>,
-    /// Requests in flight, 1 to 1000 [default: 10]
+    /// Requests in flight, 1 to 1000 [default: 10]; auto finds out how many the link can use, up to 100
     #[arg(long, value_name = "N", value_parser = value::parallel, help_heading = "Transfer")]
-    pub(crate) parallel_upload_count: Option<u32>,
+    pub(crate) parallel_upload_count: Option<value::Parallel>,
     /// One request at a time
     #[arg(long, conflicts_with = "parallel_upload_count", help_heading = "Transfer")]
     pub(crate) disable_parallel_uploads: bool,

@@ -18,9 +18,21 @@ pub(crate) fn part_size(text: &str) -> Result<u64, String> {
 }
 
 /// Requests in flight.
-pub(crate) fn parallel(text: &str) -> Result<u32, String> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parallel {
+    /// This many.
+    Count(u32),
+    /// As many as the link can use.
+    Auto,
+}
+
+/// Requests in flight.
+pub(crate) fn parallel(text: &str) -> Result<Parallel, String> {
+    if text == "auto" {
+        return Ok(Parallel::Auto);
+    }
     let count = text.parse().ok().filter(|count| (1..=1000).contains(count));
-    count.ok_or_else(|| "it is a whole number from 1 to 1000".into())
+    count.map(Parallel::Count).ok_or_else(|| "it is a whole number from 1 to 1000, or auto".into())
 }
 
 /// Size of the demonstration's file in MiB.

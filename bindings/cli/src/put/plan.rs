@@ -15,7 +15,7 @@ use outlast_core::engine::wire::oci;
 use outlast_core::native::UploadSource;
 use serde_json::Value;
 
-use crate::args::{Checking, PutArgs, SumAlgorithm, Tier};
+use crate::args::{Checking, Parallel, PutArgs, SumAlgorithm, Tier};
 use crate::exit::{Failure, Outcome};
 use crate::json_input;
 use crate::screen::Screen;
@@ -28,6 +28,8 @@ const FILE_PART_MIB: u64 = 128;
 const STREAM_PART_MIB: u64 = 10;
 /// Default number of requests in flight. Source: the official command line.
 const PARALLEL: u32 = 10;
+/// Most requests in flight when their number is to be found out: they share 64 MiB of memory.
+const PARALLEL_AUTO: u32 = 100;
 /// Longest key file that is read, bytes; a key has 44.
 const MOST_KEY_BYTES: u64 = 4096;
 
@@ -158,14 +160,17 @@ impl Plan {
             if args.connect.no_retry { 1 } else { args.connect.max_retries.map_or(8, |retries| retries + 1) };
         let options = UploadOptions {
             part_size,
-            parallel: if args.disable_parallel_uploads {
-                1
-            } else {
-                args.parallel_upload_count.unwrap_or(PARALLEL)
+            parallel: match args.parallel_upload_count {
+                _ if args.disable_parallel_uploads => 1,
+                Some(Parallel::Count(count)) => count,
+                Some(Parallel::Auto) => PARALLEL_AUTO,
+                None => PARALLEL,
             },
+            adaptive: args.parallel_upload_count == Some(Parallel::Auto),
             single: args.no_multipart,
             integrity,
             checksum,
+            also_md5: args.verify_checksum,
             precondition,
             properties,
             on_failure: if args.abort_on_failure || streams { OnFailure::Abort } else { OnFailure::Retain },

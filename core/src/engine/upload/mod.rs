@@ -31,6 +31,7 @@ mod ending;
 mod finish;
 mod forecast;
 pub mod journal;
+mod knee;
 mod outcome;
 pub mod part;
 pub mod plan;
@@ -54,6 +55,7 @@ pub use outcome::{Outcome, Progress};
 use call::{Answer, Call};
 use forecast::Forecast;
 use journal::{Expected, JournalState};
+use knee::Knee;
 use part::Parts;
 use plan::Plan;
 use spec::{ChecksumAlgorithm, CustomerKey, Integrity, OnFailure, Precondition, UploadSpec};
@@ -149,6 +151,8 @@ pub struct Upload {
     /// The same call would fail in the same way.
     hopeless: bool,
     forecast: Forecast,
+    /// How many requests the link can use, when that is to be found out.
+    knee: Option<Knee>,
 }
 
 impl Upload {
@@ -195,6 +199,7 @@ impl Upload {
             ending: None,
             hopeless: false,
             forecast: Forecast::new(ctx.now.mono),
+            knee: spec.options.adaptive.then(|| Knee::new(spec.options.parallel, ctx.now.mono)),
             spec,
         };
         if let Err(error) = upload.begin(journal, ctx) {
@@ -232,8 +237,8 @@ impl Upload {
         (self.spec.options.integrity == Integrity::Verify).then_some(self.spec.options.checksum)
     }
 
-    /// The checksums to compute over the next part: the asked one, and MD5 until the service has shown that it
-    /// reports the asked one.
+    /// The checksums to compute over the next part: the asked one, or MD5 once the service has shown that it does not
+    /// report the asked one. What can be sent but not read again has both until that is known.
     fn wanted(&self) -> Wanted {
         if self.spec.options.integrity == Integrity::Off {
             return Wanted::default();
@@ -241,7 +246,9 @@ impl Upload {
         let asked = self.spec.options.checksum;
         let speaks = self.reports_checksum;
         Wanted {
-            md5: speaks != Some(true),
+            md5: self.spec.options.also_md5
+                || speaks == Some(false)
+                || (speaks.is_none() && (self.single || self.stream.is_some())),
             crc32c: asked == ChecksumAlgorithm::Crc32c && speaks != Some(false),
             sha256: asked == ChecksumAlgorithm::Sha256 && speaks != Some(false),
             sha384: asked == ChecksumAlgorithm::Sha384 && speaks != Some(false),
@@ -371,8 +378,7 @@ impl Upload {
     pub(super) fn progressed(&mut self, id: CommandId, bytes: u64, ctx: &mut Context<'_>) {
         if let Some(number) = self.busy.get(&id) {
             self.parts.add_sent(*number, bytes);
-            self.forecast.sent(bytes, ctx.now.mono);
-            self.tell_forecast(ctx);
+            self.moved(bytes, ctx);
         }
     }
 

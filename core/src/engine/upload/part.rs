@@ -5,9 +5,11 @@
 //! | Check    | permit                                    | Hashing                |
 //! | Hashing  | local bytes equal what the service stores | Done (reused)          |
 //! | Hashing  | they differ                               | Waiting                |
+//! | Hashing  | they differ, sent in this run             | Backoff                |
 //! | Filling  | stream bytes in the buffer                | Waiting                |
 //! | Waiting  | permit and lease of generation g          | InFlight(g)            |
 //! | InFlight | stored, checksums agree                   | Done                   |
+//! | InFlight | stored, only an MD5 reported, not ours yet| Check                  |
 //! | InFlight | 401 for g                                 | Waiting (free)         |
 //! | InFlight | broken while sending                      | Probing(g)             |
 //! | InFlight | passing failure, wrong checksum           | Backoff                |
@@ -29,7 +31,7 @@ use crate::engine::upload::journal::JournalPart;
 /// Where a part stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartState {
-    /// Stored by an earlier run; the local bytes are to be compared.
+    /// Stored by an earlier run, or by this one but not yet compared: the local bytes are to be read.
     Check,
     /// They are being read.
     Hashing(CommandId),
@@ -70,6 +72,8 @@ pub struct Part {
     pub sent: u64,
     /// Stored by an earlier run.
     pub reused: bool,
+    /// Stored by this run; its comparison is still owed.
+    pub owed: bool,
 }
 
 /// All parts, with the sets that make each step cheap for 10,000 of them.
@@ -100,6 +104,7 @@ impl Parts {
             journal: None,
             sent: 0,
             reused: false,
+            owed: false,
         });
         let number = u32::try_from(self.all.len()).expect("at most 10,000 parts");
         self.enter(number, state);

@@ -141,8 +141,14 @@ impl Upload {
             );
             return self.fail_for_good(Error::new(ErrorKind::SourceChanged, message), ctx);
         }
+        let owed = std::mem::take(&mut part.owed);
         if digests.md5.is_none() || digests.md5 != part.told_md5 {
             part.etag = None;
+            if owed {
+                let message =
+                    format!("part {number}: the service stored other bytes than were sent (MD5 differs)");
+                return self.part_failed(number, Error::new(ErrorKind::Integrity, message), None, ctx);
+            }
             ctx.remark(
                 self.id,
                 format!("part {number} is stored with other bytes than ours; it is sent again"),
@@ -150,7 +156,7 @@ impl Upload {
             return;
         }
         part.digests = digests.clone();
-        part.reused = true;
+        part.reused = !owed;
         let (size, etag) = (part.len, part.etag.clone().unwrap_or_default());
         let was_known = part.journal.is_some();
         self.parts.set(number, PartState::Done);
@@ -161,7 +167,7 @@ impl Upload {
                 record: Record::Part { number, etag, digests },
             });
         }
-        ctx.notice(Notice::PartStored { upload: self.id, part: number, size, reused: true });
+        ctx.notice(Notice::PartStored { upload: self.id, part: number, size, reused: !owed });
     }
 
     /// Looks for the upload of a create request whose answer was lost.

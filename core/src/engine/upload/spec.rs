@@ -160,12 +160,17 @@ pub struct UploadOptions {
     pub part_size: u64,
     /// Requests in flight, 1 to 1,000.
     pub parallel: u32,
+    /// Find out how many requests in flight the link can use, `parallel` being the most. Fewer when the service answers
+    /// 429 or 503.
+    pub adaptive: bool,
     /// Send as one request whatever the size.
     pub single: bool,
     /// Whether bytes are compared.
     pub integrity: Integrity,
     /// The additional checksum asked of the service; CRC32C unless the caller chose another.
     pub checksum: ChecksumAlgorithm,
+    /// Compute and compare MD5 of every part as well. Without it MD5 is used where the service reports nothing better.
+    pub also_md5: bool,
     /// The precondition.
     pub precondition: Precondition,
     /// The object's properties.
@@ -182,9 +187,11 @@ impl Default for UploadOptions {
         UploadOptions {
             part_size: 128 << 20,
             parallel: 10,
+            adaptive: false,
             single: false,
             integrity: Integrity::Verify,
             checksum: ChecksumAlgorithm::Crc32c,
+            also_md5: false,
             precondition: Precondition::None,
             properties: ObjectProperties::default(),
             on_failure: OnFailure::Retain,

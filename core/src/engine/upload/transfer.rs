@@ -14,6 +14,8 @@ use crate::engine::upload::journal::Record;
 use crate::engine::wire::oci::{self, MAX_PARTS, ObjectFacts, Operation};
 use crate::engine::wire::{Reply, TransportFailure, TransportKind, Verdict};
 
+/// Bytes that a kernel may take for a connection that the service no longer reads.
+const KERNEL_BUFFER: u64 = 8 << 20;
 /// Most attempts of a part that keeps being stored damaged.
 const DAMAGED_ATTEMPTS: u32 = 5;
 
@@ -39,7 +41,23 @@ impl Upload {
     /// Requests allowed in flight. A storm is not fed: the fewer successes, the fewer requests, down to a single one that
     /// asks whether it is over; after it they grow again with each success.
     fn permitted(&self) -> u32 {
-        self.budget.clamp(1, self.spec.options.parallel)
+        self.budget.clamp(1, self.at_most())
+    }
+
+    /// Requests in flight that the caller, or the link as far as it is known, allows.
+    fn at_most(&self) -> u32 {
+        self.knee.map_or(self.spec.options.parallel, |knee| knee.permitted())
+    }
+
+    /// Bytes of parts went out.
+    pub(super) fn moved(&mut self, bytes: u64, ctx: &mut Context<'_>) {
+        // A part that has just ended is still to be followed by the next.
+        let all_in_use = self.parts.permits() + 1 >= self.at_most();
+        if let Some(knee) = &mut self.knee {
+            if all_in_use && !self.paused { knee.sent(bytes, ctx.now.mono) } else { knee.interrupt() }
+        }
+        self.forecast.sent(bytes, ctx.now.mono);
+        self.tell_forecast(ctx);
     }
 
     fn all_stored(&self) -> bool {
@@ -71,7 +89,7 @@ impl Upload {
     /// Reads the next part of a stream, if there is room for its buffer.
     fn fill_next(&mut self, ctx: &mut Context<'_>) -> bool {
         let Some(Stream { next_offset, ended: false, filling: false }) = self.stream else { return false };
-        if self.parts.unfinished() >= self.spec.options.parallel {
+        if self.parts.unfinished() >= self.at_most() {
             return false;
         }
         let number = self.parts.count() + 1;
@@ -180,8 +198,7 @@ impl Upload {
         match oci::verdict(operation, &reply) {
             Verdict::Done => {
                 self.on_part_accepted(number, &answered_facts(&reply), sent, ctx);
-                self.forecast.sent(unreported, ctx.now.mono);
-                self.tell_forecast(ctx);
+                self.moved(unreported, ctx);
             }
             _ if self.phase == Phase::Draining => {}
             Verdict::Refused(_) => self.hold(number, generation, ctx),
@@ -192,6 +209,9 @@ impl Upload {
             }
             Verdict::Again(after, mut facts) => {
                 facts.part_number = Some(number);
+                if let (429 | 503, Some(knee)) = (facts.status, &mut self.knee) {
+                    knee.refused(ctx.now.mono);
+                }
                 let error = Error::new(ErrorKind::Service, format!("sending part {number}")).with_http(facts);
                 self.part_failed(number, error, after, ctx);
             }
@@ -214,12 +234,17 @@ impl Upload {
         ctx: &mut Context<'_>,
     ) {
         let error = failure.error.clone().during(&format!("sending part {number}"));
+        let len = self.parts.of(number).len;
         match failure.kind {
             TransportKind::Source | TransportKind::Tls => self.fail(error, ctx),
             TransportKind::BrokenWhileSending if ctx.session.is_superseded(generation) => {
                 self.hold(number, generation, ctx);
             }
             TransportKind::BrokenWhileSending => self.parts.set(number, PartState::Probing(generation)),
+            // A small part is in the kernel's hands whole before the refusal of its head is read.
+            TransportKind::BrokenAfterSending if !self.single && len <= KERNEL_BUFFER => {
+                self.parts.set(number, PartState::Probing(generation));
+            }
             // A put that may have been carried out: look before putting again.
             _ if self.single && failure.is_ambiguous() && sent.is_some() => {
                 if self.stream.is_none() {
@@ -274,6 +299,9 @@ impl Upload {
     ) {
         let digests = if self.stream.is_some() { Some(self.parts.of(number).digests.clone()) } else { sent };
         let len = self.parts.of(number).len;
+        if self.owes_comparison(number, digests.as_ref(), facts) {
+            return;
+        }
         let checked = match digests.filter(|digests| digests.len == len) {
             None => Err(Error::new(ErrorKind::Protocol, "the service answered before it had all bytes")),
             Some(digests) => self.compare(&digests, facts).map(|()| digests),
@@ -313,6 +341,29 @@ impl Upload {
             let record = Record::Part { number, etag, digests };
             ctx.command(Command::Record { id: None, upload: self.id, record });
         }
+    }
+
+    /// A service that does not report the asked checksum is known by its first answers. Their parts were sent without MD5,
+    /// which it always reports: what is stored is compared with the local bytes, read once more, as after a resume.
+    fn owes_comparison(&mut self, number: u32, sent: Option<&Digests>, facts: &ObjectFacts) -> bool {
+        let told_md5 = facts.content_md5.as_deref().and_then(parse_md5);
+        let len = self.parts.of(number).len;
+        let whole = sent.is_some_and(|sent| sent.len == len && sent.md5.is_none());
+        if self.spec.options.integrity == Integrity::Off
+            || self.single
+            || self.stream.is_some()
+            || !whole
+            || told_checksum(facts, self.spec.options.checksum).is_some()
+            || told_md5.is_none()
+            || facts.etag.is_none()
+        {
+            return false;
+        }
+        self.reports_checksum = Some(false);
+        let part = self.parts.of(number);
+        (part.told_md5, part.etag, part.owed) = (told_md5, facts.etag.clone(), true);
+        self.parts.set(number, PartState::Check);
+        true
     }
 
     /// A part is stored and its checksums agree.
