@@ -67,6 +67,19 @@ fn properties_checksums_and_preconditions_reach_the_service() {
 }
 
 #[test]
+fn md5_of_many_parts_at_once_is_compared_with_the_services() {
+    let lab = Lab::start();
+    let client = lab.client();
+    let session = lab.session(&client);
+    let path = lab.file("f", 20 * MIB + 12_345);
+    let options = UploadOptions { also_md5: true, ..parts(MIB, 12) };
+    let outcome = put(&session, &path, "o", options).expect("the cloud is well");
+    assert!(outcome.verified && outcome.retries == 0, "{outcome:?}");
+    lab.assert_stored("o", &bytes("f", 20 * MIB + 12_345));
+    close(&client);
+}
+
+#[test]
 fn streams_and_buffers_of_any_length_arrive_whole() {
     let lab = Lab::start();
     let client = lab.client();

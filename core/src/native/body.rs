@@ -1,6 +1,9 @@
 //! The bytes of a request on their way: read once, hashed, rate-limited and handed over block by block.
+//!
+//! The task that owns the connection polls the body, so a block that the page cache has is read, hashed and written by
+//! one thread while it is in that core's cache: nothing is handed between threads. What the disk has first to fetch is
+//! read on a thread for blocking work.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,16 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::buffer::Pool;
-use super::content::Content;
-use super::limiter::Limiter;
 use super::meter::Meter;
-use crate::engine::checksum::{Digests, Hasher, Wanted};
-use crate::engine::error::{Error, ErrorKind};
+use super::range::{Range, Sums};
+use crate::engine::error::Error;
 
 /// Progress is told once this many bytes have gathered …
 const REPORT_BYTES: u64 = 1 << 20;
@@ -40,12 +40,21 @@ pub(crate) struct Body {
 
 enum Feed {
     Whole(Bytes),
-    Channel(mpsc::Receiver<Bytes>),
+    Range { range: Box<Range>, outcome: Option<oneshot::Sender<Result<Sums, Error>>> },
 }
 
-/// The side of a [`Body`] that puts bytes in.
-pub(crate) struct Pump {
-    blocks: mpsc::Sender<Bytes>,
+/// What becomes of the range that a [`Body`] sends.
+pub(crate) struct Sent(oneshot::Receiver<Result<Sums, Error>>);
+
+impl Sent {
+    /// The checksums once the last byte was handed over, or why there is none. If the connection no longer takes
+    /// bytes this never ends, since the request itself says why.
+    pub(crate) async fn get(&mut self) -> Result<Sums, Error> {
+        match (&mut self.0).await {
+            Ok(outcome) => outcome,
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 impl Body {
@@ -56,11 +65,15 @@ impl Body {
         Body::new(Feed::Whole(bytes), remaining, meter, None)
     }
 
-    /// A body of `len` bytes that come through the pump.
-    pub(crate) fn pumped(len: u64, meter: Arc<Meter>, report: Report) -> (Body, Pump) {
-        // One block waits here while the connection has another: reading and sending overlap.
-        let (blocks, receiver) = mpsc::channel(1);
-        (Body::new(Feed::Channel(receiver), len, meter, Some(report)), Pump { blocks })
+    /// A body that is a range of a source.
+    pub(crate) fn range(range: Range, meter: Arc<Meter>, report: Report) -> (Body, Sent) {
+        let (outcome, sent) = oneshot::channel();
+        let remaining = range.left();
+        let mut feed = Feed::Range { range: Box::new(range), outcome: Some(outcome) };
+        if remaining == 0 {
+            feed.conclude();
+        }
+        (Body::new(feed, remaining, meter, Some(report)), Sent(sent))
     }
 
     fn new(feed: Feed, remaining: u64, meter: Arc<Meter>, report: Option<Report>) -> Body {
@@ -79,6 +92,8 @@ impl Body {
         self.remaining -= bytes;
         self.meter.took(bytes);
         if self.remaining == 0 {
+            // The sums are there before anybody can see that the body is whole.
+            self.feed.conclude();
             self.meter.complete();
         }
         self.unreported += bytes;
@@ -88,6 +103,16 @@ impl Body {
             }
             self.unreported = 0;
             self.reported = Instant::now();
+        }
+    }
+}
+
+impl Feed {
+    fn conclude(&mut self) {
+        if let Feed::Range { range, outcome } = self
+            && let Some(outcome) = outcome.take()
+        {
+            let _ = outcome.send(Ok(range.sums()));
         }
     }
 }
@@ -102,23 +127,24 @@ impl http_body::Body for Body {
             return Poll::Ready(None);
         }
         let block = match &mut this.feed {
-            Feed::Whole(bytes) => Some(std::mem::take(bytes)),
-            Feed::Channel(blocks) => match blocks.poll_recv(cx) {
-                Poll::Ready(block) => block,
+            Feed::Whole(bytes) => std::mem::take(bytes),
+            Feed::Range { range, outcome } => match range.poll_block(cx) {
+                Poll::Ready(Ok(block)) => block,
+                Poll::Ready(Err(error)) => {
+                    if let Some(outcome) = outcome.take() {
+                        let _ = outcome.send(Err(error));
+                    }
+                    // A body that ends early must break the connection, never look complete.
+                    return Poll::Ready(Some(Err(io::Error::other("the source of the body has stopped"))));
+                }
                 Poll::Pending => {
                     this.meter.starve();
                     return Poll::Pending;
                 }
             },
         };
-        match block {
-            Some(block) if block.len() as u64 <= this.remaining => {
-                this.took(block.len() as u64);
-                Poll::Ready(Some(Ok(Frame::data(block))))
-            }
-            // A body that ends early must break the connection, never look complete.
-            _ => Poll::Ready(Some(Err(io::Error::other("the source of the body has stopped")))),
-        }
+        this.took(block.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(block))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -136,59 +162,4 @@ impl AsRef<[u8]> for Wiped {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
-}
-
-impl Pump {
-    /// Reads `len` bytes from `offset`, computes what is wanted and feeds the body, at the limiter's pace.
-    ///
-    /// A block is read only once there is room for it: at most three blocks of a part are in memory (one being read,
-    /// one waiting, one with the connection). Returns the checksums when the last byte was handed over; if the
-    /// connection no longer takes bytes it never returns, since the request itself says why.
-    pub(crate) async fn run(
-        self,
-        content: &Arc<Content>,
-        pool: &Pool,
-        limiter: &Limiter,
-        range: (u64, u64),
-        wanted: Wanted,
-    ) -> Result<Digests, Error> {
-        let (mut offset, mut left) = range;
-        let mut hasher = Hasher::new(wanted);
-        while left > 0 {
-            let Ok(room) = self.blocks.reserve().await else { return Ok(never().await) };
-            let (mut block, next) = read_block(content, pool, offset, left, hasher).await?;
-            hasher = next;
-            offset += block.len() as u64;
-            left -= block.len() as u64;
-            let granted = limiter.acquire(block.len()).await;
-            room.send(block.split_to(granted));
-            while !block.is_empty() {
-                let Ok(room) = self.blocks.reserve().await else { return Ok(never().await) };
-                let granted = limiter.acquire(block.len()).await;
-                room.send(block.split_to(granted));
-            }
-        }
-        Ok(hasher.finish())
-    }
-}
-
-async fn never() -> Digests {
-    match std::future::pending::<Infallible>().await {}
-}
-
-/// Reads and hashes the next block of a range on a blocking thread.
-pub(crate) async fn read_block(
-    content: &Arc<Content>,
-    pool: &Pool,
-    offset: u64,
-    left: u64,
-    mut hasher: Hasher,
-) -> Result<(Bytes, Hasher), Error> {
-    let (content, pool) = (Arc::clone(content), pool.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let block = content.read(&pool, offset, left)?;
-        hasher.update(&block);
-        Ok((block, hasher))
-    });
-    read.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "reading the source was interrupted")))
 }

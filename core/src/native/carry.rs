@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::body::{Body, Pump, read_block};
+use super::body::{Body, Sent};
 use super::buffer::Pool;
 use super::content::Content;
 use super::driver::{Driver, Task};
@@ -17,12 +17,14 @@ use super::endpoint::Endpoint;
 use super::http::{Http, Outgoing};
 use super::journal::Job;
 use super::limiter::Limiter;
+use super::md5::Batcher;
 use super::message::Message;
 use super::meter::Meter;
+use super::range::{Range, Sums};
 use super::source::{Patience, Wire};
 use super::ticket::Ticket;
 use super::trace::{Label, Trace};
-use crate::engine::checksum::{Digests, Hasher, Wanted};
+use crate::engine::checksum::{Digests, Wanted};
 use crate::engine::command::BodyRef;
 use crate::engine::credential::Lease;
 use crate::engine::error::{Error, ErrorKind};
@@ -36,6 +38,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Tools {
     pub(crate) http: Http,
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) batcher: Batcher,
     pub(crate) trace: Option<Trace>,
     pub(crate) runtime: Handle,
     pub(crate) events: Sender<Message>,
@@ -111,10 +114,10 @@ impl Driver {
             }
             (Command::Hash { upload, offset, len, wanted, .. }, Some(ticket)) => {
                 let Some(room) = self.uploads.get(&upload) else { return };
-                let (content, pool) = (Arc::clone(&room.content), room.pool.clone());
+                let range = Range::new(&room.content, &room.pool, (offset, len), wanted, &self.tools.batcher);
                 self.spawn(ticket.id(), async move {
                     let id = ticket.id();
-                    let result = hash(&content, &pool, offset, len, wanted).await;
+                    let result = range.hash().await;
                     ticket.finish(Event::Hashed { id, result });
                 });
             }
@@ -258,23 +261,6 @@ fn put(guard: &Guard, held: Option<Box<dyn Send>>) -> Option<Box<dyn Send>> {
     std::mem::replace(&mut *guard.lock().unwrap_or_else(PoisonError::into_inner), held)
 }
 
-async fn hash(
-    content: &Arc<Content>,
-    pool: &Pool,
-    mut offset: u64,
-    len: u64,
-    wanted: Wanted,
-) -> Result<Digests, Error> {
-    let end = offset.saturating_add(len);
-    let mut hasher = Hasher::new(wanted);
-    while offset < end {
-        let (block, next) = read_block(content, pool, offset, end - offset, hasher).await?;
-        hasher = next;
-        offset += block.len() as u64;
-    }
-    Ok(hasher.finish())
-}
-
 /// Signs, sends and waits for the answer; with the checksums of the bytes when all of them went out.
 pub(super) async fn send(
     tools: &Tools,
@@ -284,49 +270,48 @@ pub(super) async fn send(
     let len = bytes.as_ref().map_or(request.json.len() as u64, |bytes| bytes.range.1);
     let label = tools.trace.is_some().then(|| Label::new(&request, Some(lease.generation), part, len));
     let meter = Arc::new(Meter::start());
-    let (body, feed) = match bytes {
+    let (body, sent) = match bytes {
         None => (None, None),
         Some(bytes) => {
             let events = tools.events.clone();
             let report = Box::new(move |bytes| {
                 let _ = events.send(Message::Event(Event::Progressed { id, bytes }));
             });
-            let (body, pump) = Body::pumped(len, Arc::clone(&meter), report);
-            (Some(body), Some((pump, bytes)))
+            let Bytes { content, pool, range, wanted } = bytes;
+            let range = Range::new(&content, &pool, range, wanted, &tools.batcher).paced(&tools.limiter);
+            let (body, sent) = Body::range(range, Arc::clone(&meter), report);
+            (Some(body), Some(sent))
         }
     };
     let credential = &lease.grant.credential;
     let outgoing =
         Outgoing { endpoint: &endpoint, request, credential, skew_ms, body, meter: Arc::clone(&meter) };
-    let (outcome, sent) = match feed {
+    let (outcome, digests) = match sent {
         None => (tools.http.send(outgoing).await, None),
-        Some((pump, bytes)) => send_part(tools, outgoing, pump, bytes).await,
+        Some(sent) => send_part(tools, outgoing, sent).await,
     };
     if let (Some(trace), Some(label)) = (&tools.trace, label) {
         trace(&label.line(&outcome, meter.elapsed()));
     }
-    (outcome, sent)
+    (outcome, digests)
 }
 
 /// Sends a part while its bytes are read. An answer that comes early ends the reading.
 async fn send_part(
     tools: &Tools,
     outgoing: Outgoing<'_>,
-    pump: Pump,
-    bytes: Bytes,
+    mut sent: Sent,
 ) -> (Result<Reply, TransportFailure>, Option<Digests>) {
     let meter = Arc::clone(&outgoing.meter);
-    let mut digests = None;
+    let mut sums: Option<Sums> = None;
     let answer = {
         let mut head = std::pin::pin!(tools.http.start(outgoing));
-        let mut read =
-            std::pin::pin!(pump.run(&bytes.content, &bytes.pool, &tools.limiter, bytes.range, bytes.wanted));
         loop {
             tokio::select! {
-                // Reading first: whoever has fed the last byte knows the checksums before an answer can come.
+                // Reading first: once the last byte is handed over the checksums are known before an answer can come.
                 biased;
-                result = &mut read, if digests.is_none() => match result {
-                    Ok(read) => digests = Some(read),
+                result = sent.get(), if sums.is_none() => match result {
+                    Ok(read) => sums = Some(read),
                     Err(error) => return (Err(TransportFailure { kind: TransportKind::Source, error }), None),
                 },
                 answer = &mut head => break answer,
@@ -335,6 +320,10 @@ async fn send_part(
         // Here the reading ends: if the body is not out, the connection ends with it.
     };
     let whole = meter.is_whole();
+    if whole && sums.is_none() {
+        // The last byte and the answer came between two looks; the sums were there first.
+        sums = sent.get().await.ok();
+    }
     let outcome = match answer {
         Ok(response) if response.status().is_success() && !whole => {
             // Nothing can have been stored of a body that was not sent.
@@ -348,6 +337,11 @@ async fn send_part(
         Ok(response) => tools.http.finish(response, &meter).await,
         Err(failure) => Err(failure),
     };
-    let sent = if whole && outcome.is_ok() { digests } else { None };
-    (outcome, sent)
+    match sums.filter(|_| whole && outcome.is_ok()) {
+        None => (outcome, None),
+        Some(sums) => match sums.get().await {
+            Ok(digests) => (outcome, Some(digests)),
+            Err(error) => (Err(TransportFailure { kind: TransportKind::Source, error }), None),
+        },
+    }
 }

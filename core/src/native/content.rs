@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::buffer::Pool;
+use super::os;
 use super::stream::{Opener, Stream};
 use super::upload::UploadSource;
 use crate::engine::checksum::Wanted;
@@ -125,6 +126,14 @@ impl Content {
             }
             Err(error) => Err(unreadable(name, &error)),
         }
+    }
+
+    /// As [`Content::read`], but never waits for a disk: `None` when that would be needed.
+    pub(crate) fn read_at_hand(&self, pool: &Pool, offset: u64, left: u64) -> Result<Option<Bytes>, Error> {
+        let Data::File { file, .. } = &self.data else { return self.read(pool, offset, left).map(Some) };
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(pool.block_size());
+        let mut buffer = pool.take();
+        Ok(os::read_cached(file, &mut buffer.memory()[..wanted], offset).map(|read| buffer.freeze(read)))
     }
 
     /// The bytes from `offset`, at least one and at most `left` or a block of the pool. Blocks on the file system.

@@ -19,6 +19,7 @@ use super::endpoint::Endpoint;
 use super::http::Http;
 use super::journal::{Job, write_in_order};
 use super::limiter::Limiter;
+use super::md5::Batcher;
 use super::message::{Message, OpenSession, StartUpload};
 use super::notices::Listeners;
 use super::options::ClientOptions;
@@ -139,6 +140,7 @@ impl Driver {
         let tools = Arc::new(Tools {
             http,
             limiter,
+            batcher: Batcher::new(runtime.handle().clone()),
             trace: options.trace.clone(),
             runtime: runtime.handle().clone(),
             events,

@@ -38,9 +38,14 @@ impl Limiter {
         self.changed.notify_waiters();
     }
 
+    /// Whether there is no limit now, so that nobody need ask.
+    pub(crate) fn is_open(&self) -> bool {
+        self.rate.load(Ordering::Relaxed) == 0
+    }
+
     /// Waits for the right to send, and says how many bytes: at least 1, at most `wanted` (which is not 0).
     pub(crate) async fn acquire(&self, wanted: usize) -> usize {
-        if self.rate.load(Ordering::Relaxed) == 0 {
+        if self.is_open() {
             return wanted;
         }
         // Tokio's mutex is fair: whoever holds it is the next to send, the others queue behind.

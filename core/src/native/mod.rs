@@ -6,7 +6,7 @@
 //! panics, so the engine's promise of exactly one terminal event per command holds.
 //!
 //! Where to look: requests and answers in [`http`], with [`endpoint`], [`tls`] and [`meter`] (stalls, progress);
-//! bytes in [`content`], [`stream`], [`buffer`], [`body`] and [`limiter`]; files of uploads in [`journal`] and
+//! bytes in [`content`], [`stream`], [`buffer`], [`range`], [`body`], [`limiter`] and [`md5`]; files of uploads in [`journal`] and
 //! [`lockfile`]; credentials in [`source`] and [`watch`]; callers' handles in [`client`], [`session`], [`upload`],
 //! [`notices`] and [`calls`], with the current lease in [`published`] and the record of hand-overs in [`audit`], which wait through [`reply`] on any executor or none.
 //!
@@ -30,12 +30,14 @@ mod http;
 pub mod journal;
 mod limiter;
 mod lockfile;
+mod md5;
 mod message;
 mod meter;
 mod notices;
 mod options;
 mod os;
 mod published;
+mod range;
 mod reply;
 mod run;
 pub mod secrets;

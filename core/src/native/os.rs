@@ -1,6 +1,8 @@
-//! The few calls into libc that std has no words for. All unsafe code of the driver is in this file.
+//! The few calls into libc that std has no words for. All unsafe code of the driver is in this file and in
+//! [`super::md5`].
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -43,6 +45,27 @@ pub(crate) fn kill_group(leader: u32) {
     }
 }
 
+/// Fills `out` from `offset` with what the page cache has; says how much, at least one byte.
+///
+/// `None`: a disk would have to be asked, the file ends here, or the system cannot say: read it in a way that may wait.
+pub(crate) fn read_cached(file: &File, out: &mut [u8], offset: u64) -> Option<usize> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd as _;
+        let space = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: out.len() };
+        let offset = libc::off_t::try_from(offset).ok()?;
+        // SAFETY: the descriptor is open while `file` is borrowed, and `space` describes `out`, which is borrowed for
+        // writing and lives across the call (Linux preadv2(2)).
+        let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const space, 1, offset, libc::RWF_NOWAIT) };
+        usize::try_from(read).ok().filter(|read| *read > 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, out, offset);
+        None
+    }
+}
+
 /// Starts a named thread that blocks all signals, as every thread of this library does: for those who build a library's
 /// face on the driver and have threads of their own.
 ///
@@ -60,6 +83,20 @@ pub fn spawn_quiet<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_was_just_written_is_at_hand_and_the_end_is_not() {
+        let file = tempfile::tempfile().expect("a temporary file");
+        std::io::Write::write_all(&mut &file, b"0123456789").expect("the disk has room");
+        let mut out = [0; 4];
+        // A file system that cannot say is allowed to say nothing.
+        if let Some(read) = read_cached(&file, &mut out, 3) {
+            assert_eq!(&out[..read], &b"3456"[..read]);
+        }
+        assert_eq!(read_cached(&file, &mut out, 10), None);
+        assert_eq!(read_cached(&file, &mut out, u64::MAX), None);
+    }
 
     #[cfg(target_os = "linux")]
     #[test]
