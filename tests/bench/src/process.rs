@@ -23,21 +23,6 @@ impl Usage {
     pub(crate) fn cpu_s(&self) -> f64 {
         self.user_s + self.system_s
     }
-
-    /// The median of each figure by itself.
-    pub(crate) fn median(runs: &[Usage]) -> Usage {
-        let of = |pick: fn(&Usage) -> f64| {
-            let mut values: Vec<f64> = runs.iter().map(pick).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
-        Usage {
-            wall_s: of(|usage| usage.wall_s),
-            user_s: of(|usage| usage.user_s),
-            system_s: of(|usage| usage.system_s),
-            peak_mib: of(|usage| usage.peak_mib),
-        }
-    }
 }
 
 /// Runs a command to its end. Errors: it could not be started, or it failed; its stderr is part of the message.

@@ -1,0 +1,217 @@
+//! Who takes part, and how each is started.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use outlast_cloud::Profile;
+
+/// Where and what to upload.
+pub(crate) struct Scene {
+    pub(crate) tls: bool,
+    pub(crate) part_mib: u64,
+    pub(crate) parallel: u32,
+    pub(crate) endpoint: String,
+    pub(crate) auth_endpoint: String,
+    pub(crate) ca_file: PathBuf,
+    pub(crate) namespace: String,
+    pub(crate) bucket: String,
+    pub(crate) profile: Profile,
+    pub(crate) file: PathBuf,
+    /// Folder for what contestants leave behind.
+    pub(crate) scratch: PathBuf,
+    /// Folder of this program, with the others that were built with it.
+    pub(crate) bin: PathBuf,
+    /// Folder that `peers/install` filled; peers that are not in it do not take part.
+    pub(crate) peers: Option<PathBuf>,
+}
+
+/// One way of uploading.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    /// What it sends or compares to prove that the bytes arrived.
+    pub(crate) integrity: &'static str,
+    program: fn(&Scene) -> Option<PathBuf>,
+    start: fn(&Scene, &Path) -> Command,
+}
+
+impl Contestant {
+    /// The command, or `None` when the program is not on this machine.
+    pub(crate) fn command(&self, scene: &Scene) -> Option<Command> {
+        let program = (self.program)(scene).filter(|program| program.exists())?;
+        Some((self.start)(scene, &program))
+    }
+}
+
+impl Scene {
+    fn token_file(&self) -> &Path {
+        self.profile.token_file.as_deref().unwrap_or(Path::new(""))
+    }
+
+    fn peer(&self, name: &str) -> Option<PathBuf> {
+        self.peers.as_ref().map(|dir| dir.join(name))
+    }
+
+    /// `name` with the options that this crate's own programs share.
+    fn own(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.args(["--endpoint", &self.endpoint, "--namespace", &self.namespace]);
+        command.args(["--bucket", &self.bucket, "--name", "object"]);
+        command.args(["--part-size", &self.part_mib.to_string(), "--parallel", &self.parallel.to_string()]);
+        command.arg("--file").arg(&self.file).arg("--key-file").arg(&self.profile.key_file);
+        command.arg("--token-file").arg(self.token_file());
+        if self.tls {
+            command.arg("--ca-file").arg(&self.ca_file);
+        }
+        command
+    }
+
+    /// The flags that `outlast put` and `oci os object put` share.
+    fn put(&self, mut command: Command) -> Command {
+        command.arg("--config-file").arg(&self.profile.config_file);
+        command.args(["--profile", &self.profile.profile, "--auth", "security_token", "--force"]);
+        command.args(["--endpoint", &self.endpoint, "-ns", &self.namespace, "-bn", &self.bucket]);
+        command.args(["--name", "object"]).arg("--file").arg(&self.file);
+        command.args(["--part-size", &self.part_mib.to_string()]);
+        command.args(["--parallel-upload-count", &self.parallel.to_string()]);
+        if self.tls {
+            command.arg("--cert-bundle").arg(&self.ca_file);
+        }
+        command
+    }
+
+    fn outlast(&self, program: &Path, options: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.arg("put");
+        let mut command = self.put(command);
+        command.args(["--auth-endpoint", &self.auth_endpoint, "--events", "/dev/null"]);
+        command.arg("--state-dir").arg(self.scratch.join("state")).args(options);
+        command
+    }
+
+    fn oci_put(&self, program: &Path, options: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(["os", "object", "put"]);
+        let mut command = self.put(command);
+        command.args(options).env("OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING", "True");
+        // Python's own trust store, for whatever does not take --cert-bundle.
+        command.env("REQUESTS_CA_BUNDLE", &self.ca_file);
+        command
+    }
+
+    /// For small programs of a peer's library: what to upload comes in the environment.
+    fn described(&self, mut command: Command) -> Command {
+        command.env("BENCH_CONFIG", &self.profile.config_file).env("BENCH_PROFILE", &self.profile.profile);
+        command.env("BENCH_ENDPOINT", &self.endpoint).env("BENCH_CA", &self.ca_file);
+        command.env("BENCH_NAMESPACE", &self.namespace).env("BENCH_BUCKET", &self.bucket);
+        command.env("BENCH_FILE", &self.file).env("BENCH_PART_MIB", self.part_mib.to_string());
+        command.env("BENCH_PARALLEL", self.parallel.to_string());
+        command
+    }
+
+    fn rclone(&self, program: &Path, options: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.arg("copyto").arg(&self.file).arg(format!("oos:{}/object", self.bucket)).args(options);
+        command.args([
+            "--config",
+            "/dev/null",
+            "--ignore-times",
+            "--low-level-retries",
+            "1",
+            "--retries",
+            "1",
+        ]);
+        if self.tls {
+            command.arg("--ca-cert").arg(&self.ca_file);
+        }
+        let setting = |name: &str| format!("RCLONE_CONFIG_OOS_{name}");
+        command.env(setting("TYPE"), "oracleobjectstorage").env(setting("PROVIDER"), "user_principal_auth");
+        command.env(setting("NAMESPACE"), &self.namespace).env(setting("REGION"), "us-phoenix-1");
+        command.env(setting("COMPARTMENT"), "ocid1.compartment.oc1..bench");
+        command.env(setting("ENDPOINT"), &self.endpoint).env(setting("NO_CHECK_BUCKET"), "true");
+        command.env(setting("CONFIG_FILE"), &self.profile.config_file);
+        command.env(setting("CONFIG_PROFILE"), &self.profile.profile);
+        command.env(setting("CHUNK_SIZE"), format!("{}M", self.part_mib));
+        command.env(setting("UPLOAD_CUTOFF"), format!("{}M", self.part_mib));
+        command.env(setting("UPLOAD_CONCURRENCY"), self.parallel.to_string());
+        command
+    }
+}
+
+/// All of them; the first is the floor that the others are compared with.
+pub(crate) const ALL: &[Contestant] = &[
+    Contestant {
+        name: "floor",
+        integrity: "none",
+        program: |scene| Some(scene.bin.join("bench-floor")),
+        start: |scene, program| scene.own(program),
+    },
+    Contestant {
+        name: "outlast put",
+        integrity: "CRC32C compared",
+        program: |scene| Some(scene.bin.join("outlast")),
+        start: |scene, program| scene.outlast(program, &[]),
+    },
+    Contestant {
+        name: "outlast put --verify-checksum",
+        integrity: "MD5 and CRC32C compared",
+        program: |scene| Some(scene.bin.join("outlast")),
+        start: |scene, program| scene.outlast(program, &["--verify-checksum"]),
+    },
+    Contestant {
+        name: "outlast in Rust",
+        integrity: "CRC32C compared",
+        program: |scene| Some(scene.bin.join("bench-embed")),
+        start: |scene, program| {
+            let mut command = scene.own(program);
+            command.args(["--auth-endpoint", &scene.auth_endpoint]);
+            command.arg("--state-dir").arg(scene.scratch.join("state"));
+            command
+        },
+    },
+    Contestant {
+        name: "outlast in C",
+        integrity: "CRC32C compared",
+        program: |scene| scene.peer("c-put"),
+        start: |scene, program| scene.described(Command::new(program)),
+    },
+    Contestant {
+        name: "oci os object put",
+        integrity: "none sent",
+        program: |scene| scene.peer("python/bin/oci"),
+        start: |scene, program| scene.oci_put(program, &[]),
+    },
+    Contestant {
+        name: "oci os object put --verify-checksum",
+        integrity: "compares the service with itself",
+        program: |scene| scene.peer("python/bin/oci"),
+        start: |scene, program| scene.oci_put(program, &["--verify-checksum"]),
+    },
+    Contestant {
+        name: "oci Python SDK",
+        integrity: "none sent",
+        program: |scene| scene.peer("python/bin/python"),
+        start: |scene, program| {
+            let mut command = Command::new(program);
+            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/oci_sdk.py"));
+            scene.described(command)
+        },
+    },
+    Contestant {
+        name: "rclone oos",
+        integrity: "MD5 sent",
+        program: |scene| scene.peer("bin/rclone"),
+        start: |scene, program| scene.rclone(program, &[]),
+    },
+    Contestant {
+        name: "rclone oos, at its best",
+        integrity: "MD5 sent, source not hashed first",
+        program: |scene| scene.peer("bin/rclone"),
+        start: |scene, program| scene.rclone(program, &["--oos-disable-checksum"]),
+    },
+    Contestant {
+        name: "oci Go SDK",
+        integrity: "none sent",
+        program: |scene| scene.peer("bin/go-sdk-put"),
+        start: |scene, program| scene.described(Command::new(program)),
+    },
+];
