@@ -146,6 +146,12 @@ pub(crate) const ALL: &[Contestant] = &[
         start: |scene, program| scene.own(program),
     },
     Contestant {
+        name: "bare reqwest",
+        integrity: "CRC32C compared",
+        program: |scene| (!scene.tls).then(|| scene.bin.join("bench-bare")),
+        start: |scene, program| scene.own(program),
+    },
+    Contestant {
         name: "outlast put",
         integrity: "CRC32C compared",
         program: |scene| Some(scene.bin.join("outlast")),
