@@ -103,6 +103,9 @@ impl Stage {
             Step::Reject {} => self.session()?.reject(self.generation),
             Step::Login(more) => self.profile = login(&self.control, &self.dir, more)?,
             Step::Control { path, body } if path == "settings" => change(&self.control, body)?,
+            Step::Control { path, body } if path == "fault/remove" => {
+                self.control.remove_faults(body.get("id").and_then(Value::as_u64));
+            }
             Step::Control { path, .. } => return Err(format!("unknown control {path}")),
             Step::Check { objects, uploads, stats, supplied } => {
                 if let Some(objects) = objects {
