@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 import outlast
+
+# Whoever starts tests in the background of a script hands them an ignored SIGINT, and Python then installs no handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Cloud:
