@@ -18,6 +18,8 @@ const REMIND_EVERY: Duration = Duration::from_secs(1);
 /// What the engine's thread shows to callers' threads.
 pub(crate) struct Published {
     current: ArcSwapOption<Standing>,
+    /// The last generation that was refused: the engine's thread may show it once more before it has heard of that.
+    refused: AtomicU64,
     /// Server minus local clock.
     skew_ms: AtomicI64,
     started: Instant,
@@ -65,6 +67,7 @@ impl Default for Published {
     fn default() -> Self {
         Published {
             current: ArcSwapOption::empty(),
+            refused: AtomicU64::new(0),
             skew_ms: AtomicI64::new(0),
             started: Instant::now(),
             remind_at: AtomicU64::new(0),
@@ -102,6 +105,8 @@ impl Published {
     /// Shows what the engine says now. Called often; what has not changed is left alone.
     pub(crate) fn show(&self, standing: Option<StandingLease>, skew_ms: i64) {
         self.skew_ms.store(skew_ms, Ordering::Relaxed);
+        let standing =
+            standing.filter(|standing| standing.lease.generation.0 > self.refused.load(Ordering::Acquire));
         let shown = self.current.load();
         let same = match (&*shown, &standing) {
             (None, None) => true,
@@ -138,6 +143,7 @@ impl Published {
     pub(crate) fn withdraw(&self, generation: Generation) {
         let shown = self.current.load();
         if shown.as_ref().is_some_and(|shown| shown.lease.generation == generation) {
+            self.refused.fetch_max(generation.0, Ordering::AcqRel);
             // What another thread shows meanwhile stays.
             self.current.compare_and_swap(&*shown, None);
         }
@@ -203,6 +209,9 @@ mod tests {
         published.withdraw(Generation(1));
         assert_eq!(found(&published), (2, false));
         published.withdraw(Generation(2));
+        assert_eq!(found(&published), (0, false));
+        // The engine's thread has not heard of it yet.
+        published.show(Some(standing(2, 1000, 2000)), 0);
         assert_eq!(found(&published), (0, false));
         published.show(Some(standing(3, 1000, 2000)), 0);
         assert_eq!(found(&published), (3, false));
