@@ -106,7 +106,7 @@ impl Session {
 
     /// The right to send one request now; waits for a refresh, and parked as long as `wait_for_login` says.
     ///
-    /// Cost: while the credential is good neither a lock nor an allocation, about 100 ns, on any number of threads.
+    /// Cost: while the credential is good neither a lock nor an allocation.
     /// Errors: `SignInNeeded` or `Auth` when there will be none, `Network` when the auth service stays away.
     /// Cancel: dropping the future forgets the wait; a refresh that is under way goes on.
     pub async fn lease(&self) -> Result<Lease, Error> {
