@@ -742,7 +742,8 @@ outlast_status outlast_queue_next(struct outlast_queue *queue,
 uint64_t outlast_queue_lost(const struct outlast_queue *queue);
 
 // Frees a queue with all events that nobody took. Whoever waits in `outlast_queue_next` gets `CANCELLED`; clients and
-// uploads that were given the queue go on without. NULL, and what has been freed already, is left alone.
+// uploads that were given the queue go on without. NULL, and what has been freed already, is left alone. In a forked child
+// nothing but the handle is freed; the descriptors stay open there until it ends or runs another program.
 //
 // Threads: any; the last call on it. Remove the descriptor from your poll set before. Errors: none.
 void outlast_queue_free(struct outlast_queue *queue);

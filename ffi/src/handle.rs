@@ -21,7 +21,7 @@ pub(crate) trait Handle {
     type Rust: Any + Send + Sync;
     /// Its name, for errors.
     const NAME: &'static str;
-    /// Whether threads are behind it: a forked child must not run its destructor then.
+    /// Whether threads are behind it or may hold its locks: a forked child must not run its destructor then.
     const THREADS: bool;
 }
 

@@ -24,7 +24,8 @@ pub struct outlast_queue {
 impl Handle for outlast_queue {
     type Rust = Queue;
     const NAME: &'static str = "queue";
-    const THREADS: bool = false;
+    // Its lock may be held, at the moment of a fork, by the thread that brings events.
+    const THREADS: bool = true;
 }
 
 /// Events kept for a consumer that does not come; beyond that the oldest minor ones are dropped and counted.
@@ -194,7 +195,8 @@ pub extern "C" fn outlast_queue_lost(queue: *const outlast_queue) -> u64 {
 }
 
 /// Frees a queue with all events that nobody took. Whoever waits in `outlast_queue_next` gets `CANCELLED`; clients and
-/// uploads that were given the queue go on without. NULL, and what has been freed already, is left alone.
+/// uploads that were given the queue go on without. NULL, and what has been freed already, is left alone. In a forked child
+/// nothing but the handle is freed; the descriptors stay open there until it ends or runs another program.
 ///
 /// Threads: any; the last call on it. Remove the descriptor from your poll set before. Errors: none.
 #[unsafe(no_mangle)]
