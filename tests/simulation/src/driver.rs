@@ -328,7 +328,9 @@ impl World {
                 act(self);
                 (half, broken(TransportKind::BrokenAfterSending, "reset"))
             }
-            Some(Fault::StalledBefore) => (STALL, broken(TransportKind::Stalled, "no progress")),
+            Some(Fault::StalledBefore | Fault::HeardLate { .. }) => {
+                (STALL, broken(TransportKind::Stalled, "no progress"))
+            }
             Some(Fault::StalledAfter) => {
                 act(self);
                 (STALL, broken(TransportKind::Stalled, "no answer"))

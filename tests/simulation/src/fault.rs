@@ -19,6 +19,13 @@ pub enum Fault {
     BrokenAfter,
     /// No progress while sending.
     StalledBefore,
+    /// No progress while sending; the bytes of a part reach the server long after it was given up.
+    HeardLate {
+        /// How long after, in seconds.
+        seconds: u64,
+        /// Whether they are damaged on their way.
+        damaged: bool,
+    },
     /// No answer; the server has acted.
     StalledAfter,
     /// An answer that is not HTTP; the server has acted.

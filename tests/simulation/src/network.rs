@@ -19,7 +19,7 @@ use crate::reply;
 use crate::world::{Item, World, network};
 
 /// One request on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Flight {
     life: Life,
     id: CommandId,
@@ -39,6 +39,8 @@ pub(crate) struct Flight {
     stored: bool,
     /// Set when the client has gone away.
     grounded: bool,
+    /// What the network holds of it then.
+    held: Option<Chunk>,
     arrival: Option<(Result<Reply, TransportFailure>, Option<Digests>)>,
 }
 
@@ -114,6 +116,7 @@ impl World {
             told: 0,
             stored: false,
             grounded: false,
+            held: None,
             arrival: None,
         };
         self.by_command.insert((life, id), key);
@@ -159,6 +162,10 @@ impl World {
             Some(Fault::StalledBefore) => {
                 return self.break_off(key, TransportKind::Stalled, transfer / 2 + STALL);
             }
+            Some(Fault::HeardLate { seconds, damaged }) => {
+                self.leave_on_its_way(key, transfer / 2 + STALL + Duration::from_secs(seconds), damaged);
+                return self.break_off(key, TransportKind::Stalled, transfer / 2 + STALL);
+            }
             Some(Fault::Throttled(after)) => delayed(429, "TooManyRequests", after, now),
             Some(Fault::Unavailable(after)) => delayed(503, "ServiceUnavailable", after, now),
             Some(Fault::Broke) => reply::failure(500, "InternalServerError", now),
@@ -179,6 +186,21 @@ impl World {
         self.reply(key, early, None, half);
     }
 
+    /// The server gets a part whole although nobody waits for its answer any more.
+    fn leave_on_its_way(&mut self, key: u64, wait: Duration, damaged: bool) {
+        let Some(flight) = self.flights.get(&key).filter(|flight| matches!(flight.ask, Ask::Part { .. }))
+        else {
+            return;
+        };
+        let fault = damaged.then_some(Fault::DamagedOnTheWay);
+        let (BodyRef::Source { offset, len, .. }, Some(job)) = (flight.body, flight.job) else { return };
+        let held = self.jobs[job].read(offset, len);
+        let late = Flight { grounded: true, held, fault, ..flight.clone() };
+        self.flown += 1;
+        self.flights.insert(self.flown, late);
+        self.plan(wait, Item::Finish(self.flown));
+    }
+
     /// Some more bytes went out.
     pub(crate) fn tick(&mut self, key: u64) {
         let ticks = u64::from(self.pace.ticks) + 1;
@@ -197,6 +219,7 @@ impl World {
         let Some(flight) = self.flights.get_mut(&key) else { return };
         let fault = flight.fault;
         let chunk = match (flight.body, flight.job) {
+            _ if flight.held.is_some() => flight.held.take(),
             (BodyRef::Source { offset, len, .. }, Some(job)) => {
                 match self.jobs[job].read(offset, len).filter(|_| !self.host.is_unreadable) {
                     Some(chunk) => Some(chunk),
@@ -236,7 +259,7 @@ impl World {
             && matches!(flight.ask, Ask::Part { .. })
             && fault.is_none_or(|fault| !fault.tampers());
         if flight.grounded {
-            return self.land(key);
+            return self.heard_late(key);
         }
         match fault {
             Some(Fault::BrokenAfter) => self.lose(key, TransportKind::BrokenAfterSending, sent, half),
@@ -247,6 +270,17 @@ impl World {
                 self.reply(key, reply::failure(500, "InternalServerError", now), sent, half);
             }
             _ => self.reply(key, answer, sent, half),
+        }
+    }
+
+    /// A part was replaced by bytes that nobody waits for: the commit will be refused once, the part may be compared, and
+    /// if they are damaged it is sent again.
+    fn heard_late(&mut self, key: u64) {
+        let Some(flight) = self.flights.remove(&key) else { return };
+        let (Ask::Part { upload, number }, Some(job)) = (flight.ask, flight.job) else { return };
+        self.jobs[job].mishaps += 3;
+        if flight.fault.is_some() {
+            self.jobs[job].settled.remove(&(upload, number));
         }
     }
 

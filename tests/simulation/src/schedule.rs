@@ -188,6 +188,7 @@ fn draw_weather(world: &mut World, random: &mut Random) {
         Fault::BrokenUnheard,
         Fault::BrokenAfter,
         Fault::StalledBefore,
+        Fault::HeardLate { seconds: pick(random, &[0, 5, 60]), damaged: random.chance(50) },
         Fault::StalledAfter,
         Fault::Garbled,
         Fault::Throttled(delay),

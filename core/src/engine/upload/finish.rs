@@ -219,6 +219,10 @@ impl Upload {
     /// The upload id that the present request names does not exist.
     pub(super) fn on_gone(&mut self, facts: HttpFacts, ctx: &mut Context<'_>) {
         match self.phase {
+            Phase::Listing { adopted: false } if self.rechecks > 0 => {
+                self.gone = true;
+                self.look_at_object();
+            }
             Phase::Listing { adopted: false } => self.on_listing_gone(&facts, ctx),
             Phase::Listing { adopted: true } => self.intend(ctx),
             Phase::Committing => {

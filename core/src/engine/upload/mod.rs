@@ -17,13 +17,16 @@
 //! | CheckingSource | unchanged: parts / one put             | RecordingCommit / Ended                     |
 //! | RecordingCommit| durable                                | Committing                                  |
 //! | Committing     | 200 / answer lost or upload gone       | Ended (verified) / Looking                  |
+//! | Committing     | a part is not the one that was named   | Listing (recheck)                           |
+//! | Listing        | recheck: parts / upload gone           | Transferring / Looking                      |
 //! | Looking        | upload gone: our object / not ours     | Ended (verified) / Intending, or failed     |
 //! | Looking        | answer lost: our object / not ours     | Confirming / Committing                     |
 //! | Confirming     | upload gone / still there              | Ended (verified) / Committing               |
 //! | any            | permanent failure, cancel              | Draining → Aborting or Ended (retained)     |
 //!
 //! The part machine is in [`part`], control requests in [`call`], the journal's records in [`journal`]. The
-//! beginning is in `begin` and `resume`, the parts' way in `transfer`, the end in `finish`, stopping before it in `ending`.
+//! beginning is in `begin` and `resume`, the parts' way in `transfer`, the end in `finish` and `recheck`, stopping before it
+//! in `ending`.
 
 mod begin;
 pub mod call;
@@ -35,6 +38,7 @@ mod knee;
 mod outcome;
 pub mod part;
 pub mod plan;
+mod recheck;
 mod resume;
 pub mod spec;
 mod transfer;
@@ -131,6 +135,8 @@ pub struct Upload {
     /// An upload may exist at the service whose id is not known.
     maybe_created: bool,
     looks: u32,
+    /// How often a refused commit was followed by a look at all parts.
+    rechecks: u32,
     /// The upload that was to be committed does not exist any more.
     gone: bool,
     /// What the object looks like by the commit's own answer, kept while we look closer.
@@ -187,6 +193,7 @@ impl Upload {
             intended: None,
             maybe_created: false,
             looks: 0,
+            rechecks: 0,
             gone: false,
             facts: None,
             looked: None,
@@ -412,6 +419,7 @@ impl Upload {
             Answer::Failed(error) if self.phase == Phase::Looking && error.kind() == ErrorKind::NotFound => {
                 self.on_absent(ctx);
             }
+            Answer::Failed(error) if self.may_recheck(&error) => self.recheck(&error, ctx),
             Answer::Failed(error) if self.phase == Phase::Aborting => self.aborted(Err(error), ctx),
             Answer::Failed(error) => self.fail(error, ctx),
             Answer::Gone(facts) => self.on_gone(facts, ctx),

@@ -16,6 +16,7 @@
 //! | Probing  | the probe was refused (401)               | Waiting (free)         |
 //! | Probing  | the probe was answered                    | Backoff                |
 //! | Backoff  | time                                      | Waiting                |
+//! | Done     | recheck: another etag / other bytes       | Check / Waiting        |
 //!
 //! A permit is taken before anything is read: `permits` counts Hashing, Filling and InFlight, and for streams
 //! every part that has a buffer.
@@ -138,6 +139,7 @@ impl Parts {
             PartState::Done => {
                 self.done -= 1;
                 self.stored_bytes -= len;
+                self.reused -= u32::from(self.of(number).reused);
             }
         }
         self.enter(number, to);

@@ -78,7 +78,11 @@ impl Upload {
             self.created(upload_id, ctx);
             return Ok(());
         }
-        self.reconcile(ctx);
+        if self.rechecks > 0 {
+            self.on_rechecked(ctx);
+        } else {
+            self.reconcile(ctx);
+        }
         Ok(())
     }
 

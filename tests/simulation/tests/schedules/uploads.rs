@@ -100,6 +100,53 @@ fn a_lost_commit_answer_is_looked_into() {
     }
 }
 
+/// Part 8 stalls and is sent again; what the network held of the first attempt comes while part 12 is on its way.
+fn late(job: Job, damaged: bool) -> World {
+    befallen(job, move |sending| match sending.part {
+        Some(8) if sending.time < seconds(5) => Some(Fault::HeardLate { seconds: 20, damaged }),
+        Some(12) => Some(Fault::Slow(100)),
+        _ => None,
+    })
+}
+
+#[test]
+fn bytes_that_come_late_are_taken_as_they_are() {
+    for also_md5 in [false, true] {
+        let mut job = small(12);
+        job.options.also_md5 = also_md5;
+        let world = late(job, false);
+        assert_done(&world, 0);
+        assert_eq!(asked(&world, AskKind::Commit), 2, "the first names an etag that is no more");
+        assert_eq!(world.jobs[0].sends, 13, "what is stored is not sent again");
+    }
+}
+
+#[test]
+fn bytes_that_come_late_and_damaged_are_replaced() {
+    for also_md5 in [false, true] {
+        let mut job = small(12);
+        job.options.also_md5 = also_md5;
+        let world = late(job, true);
+        assert_done(&world, 0);
+        assert_eq!(asked(&world, AskKind::Commit), 2);
+        assert_eq!(world.jobs[0].sends, 14);
+    }
+}
+
+#[test]
+fn late_bytes_of_a_stream_are_taken_or_refused() {
+    for also_md5 in [false, true] {
+        // Its parts are sent with their checksum: damaged ones never replace anything.
+        for (damaged, commits) in [(false, 2), (true, 1)] {
+            let mut job = Job { streamed: true, ..small(12) };
+            job.options.also_md5 = also_md5;
+            let world = late(job, damaged);
+            assert_done(&world, 0);
+            assert_eq!((asked(&world, AskKind::Commit), world.jobs[0].sends), (commits, 13));
+        }
+    }
+}
+
 #[test]
 fn an_object_that_was_there_before_is_no_commit() {
     // The same bytes are uploaded twice; the second commit is lost on its way out.
