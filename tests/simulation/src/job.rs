@@ -1,6 +1,7 @@
 //! One object to upload: its source, its options, and what became of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use outlast_core::Error;
 use outlast_core::engine::command::{CommandId, UploadId};
@@ -31,6 +32,12 @@ pub struct Job {
     pub options: UploadOptions,
     /// Bytes per second of one connection.
     pub rate: f64,
+    /// Bytes per second that its connections have together, if that is less: a queue, served in order.
+    pub link: Option<f64>,
+    /// When the link has nothing more to do.
+    pub link_free: Duration,
+    /// Requests in flight beyond this many are answered with 429.
+    pub tolerated: Option<usize>,
     /// A stream: its length is not told and it can be read once.
     pub streamed: bool,
     /// What the source held, holds last.
@@ -72,6 +79,9 @@ impl Job {
             process: 0,
             options,
             rate: 1e6,
+            link: None,
+            link_free: Duration::ZERO,
+            tolerated: None,
             streamed: false,
             versions: vec![content],
             modified_ns: 1,
@@ -139,6 +149,17 @@ impl Job {
     pub fn spec(&self) -> UploadSpec {
         let target = Target { namespace: "ns".into(), bucket: "b".into(), object: self.object.clone() };
         UploadSpec { target, source: self.identity(), options: self.options.clone() }
+    }
+
+    /// `len` bytes are handed to a connection at `now`: how long it takes until they are through, and for how long of
+    /// that they flow.
+    pub fn pass(&mut self, len: u64, now: Duration) -> (Duration, Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "a duration needs no 53 bits")]
+        let time = |rate: f64| Duration::from_secs_f64(len as f64 / rate);
+        let alone = time(self.rate);
+        let Some(link) = self.link else { return (alone, alone) };
+        self.link_free = (self.link_free.max(now) + time(link)).max(now + alone);
+        (self.link_free.saturating_sub(now), alone)
     }
 
     /// The bytes a request carries, read from the file or the stream's buffer.

@@ -34,6 +34,8 @@ pub(crate) struct Flight {
     fault: Option<Fault>,
     /// How long its bytes take.
     transfer: Duration,
+    /// For how long of that they flow.
+    flow: Duration,
     told: u64,
     /// The server has stored the part, and will say so truthfully.
     stored: bool,
@@ -74,7 +76,11 @@ impl World {
                 self.fail(&format!("part {part} is sent again although it is stored"));
             }
         }
-        let fault = self.befalls(ask.kind(), job, part);
+        let crowded = job.is_some_and(|job| {
+            let job = &self.jobs[job];
+            job.tolerated.is_some_and(|most| job.permits.len() > most)
+        });
+        let fault = self.befalls(ask.kind(), job, part).or(crowded.then_some(Fault::Throttled(None)));
         self.figures.requests += 1;
         if let (Some(job), Some(fault)) = (job, fault) {
             // When the question breaks whether broken connections were refusals, they all count as bad luck.
@@ -82,13 +88,10 @@ impl World {
             let cost = if probe { self.jobs[job].options.parallel } else { 1 };
             self.jobs[job].mishaps += if fault.costs() { cost } else { 0 };
         }
-        let transfer = match (body, job) {
-            (BodyRef::Source { len, .. }, Some(job)) =>
-            {
-                #[expect(clippy::cast_precision_loss, reason = "a duration needs no 53 bits")]
-                Duration::from_secs_f64(len as f64 / self.jobs[job].rate)
-            }
-            _ => Duration::ZERO,
+        let now = self.clock.time();
+        let (transfer, flow) = match (body, job) {
+            (BodyRef::Source { len, .. }, Some(job)) => self.jobs[job].pass(len, now),
+            _ => (Duration::ZERO, Duration::ZERO),
         };
         let slow = if let Some(Fault::Slow(seconds)) = fault {
             Duration::from_secs(seconds)
@@ -113,6 +116,7 @@ impl World {
             body,
             fault,
             transfer: transfer + slow,
+            flow: flow + slow,
             told: 0,
             stored: false,
             grounded: false,
@@ -133,6 +137,7 @@ impl World {
         let now = self.clock.server();
         let Some(flight) = self.flights.get(&key) else { return };
         let (half, transfer, kind) = (self.pace.round_trip / 2, flight.transfer, flight.ask.kind());
+        let flow = flight.flow;
         let in_time = flight.date.0.abs_diff(now.0) <= 300_000;
         let admitted = match &flight.token {
             Some(token) => self.issuer.admits(token, flight.date, now),
@@ -175,8 +180,9 @@ impl World {
             _ => {
                 let ticks = self.pace.ticks;
                 if has_body && ticks > 0 {
+                    let queued = transfer.saturating_sub(flow);
                     for tick in 1..=ticks {
-                        self.plan(transfer * tick / (ticks + 1), Item::Tick(key));
+                        self.plan(queued + flow * tick / (ticks + 1), Item::Tick(key));
                     }
                 }
                 self.plan(transfer, Item::Finish(key));

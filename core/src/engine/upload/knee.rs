@@ -2,16 +2,22 @@
 //!
 //! | state      | a measured window shows            | next                                     |
 //! |------------|------------------------------------|------------------------------------------|
-//! | Growing    | clearly more than with half as many| twice as many                            |
+//! | Growing    | clearly more than with fewer       | twice as many                            |
 //! | Growing    | no clear gain                      | back to what was before, Steady          |
+//! | Growing    | as many as were ever let pass      | keep, Steady                             |
 //! | Steady     | time for a look                    | Trying a quarter more, or a quarter less |
 //! | Trying more| a gain                             | keep, Steady                             |
 //! | Trying less| no loss: fewer do as well          | keep, Steady                             |
 //! | Trying     | otherwise                          | back, Steady                             |
-//! | any        | 429 or 503                         | three quarters, Steady                   |
+//! | any        | 429 or 503                         | three quarters at most, Calm             |
+//! | Calm       | no further refusal for a while     | Growing, up to what was let pass         |
 //!
-//! A window is judged only when all permitted requests were in use for its whole length: what waits for a credential or
-//! is paused says nothing about the link.
+//! A refused request gives its place back: while refusals come in a crowd, no more are in flight than the service still
+//! serves. That number is not exceeded again for some minutes. Where none was let pass it was an outage and says
+//! nothing about how many are too many.
+//!
+//! A window is judged only when exactly the permitted requests were in flight for its whole length: what waits for a
+//! credential or is paused says nothing about the link, nor do parts that were begun before a step back.
 
 use std::time::Duration;
 
@@ -29,6 +35,8 @@ const GAIN: f64 = 1.04;
 const LOOK_EVERY: u32 = 10;
 /// After a refusal nothing more is tried for this long.
 const CALM: Duration = Duration::from_secs(30);
+/// How long the number of requests that a service let pass is believed to be its limit.
+const LIMIT_HOLDS: Duration = Duration::from_mins(5);
 
 /// The search.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +48,17 @@ pub(super) struct Knee {
     settled: f64,
     windows: u32,
     look_down: bool,
-    calm_until: Mono,
+    /// The last crowd of refusals: when it began, and how many requests were let pass.
+    crowd: Option<(Mono, u32)>,
     window: Option<Window>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    Growing,
+    /// With the number to go back to.
+    Growing(u32),
     Steady,
+    Calm,
     /// With the number to go back to.
     Trying(u32),
 }
@@ -62,15 +73,15 @@ struct Window {
 
 impl Knee {
     /// A search that begins with few requests and never has more than `most`.
-    pub(super) fn new(most: u32, now: Mono) -> Self {
+    pub(super) fn new(most: u32) -> Self {
         Knee {
             most,
             permitted: FIRST.min(most),
-            state: State::Growing,
+            state: State::Growing(1),
             settled: 0.0,
             windows: 0,
             look_down: true,
-            calm_until: now,
+            crowd: None,
             window: None,
         }
     }
@@ -80,23 +91,37 @@ impl Knee {
         self.permitted
     }
 
-    /// What was being measured is void: the requests were not all in use.
+    /// What was being measured is void: other than the permitted requests were in flight.
     pub(super) fn interrupt(&mut self) {
         self.window = None;
     }
 
-    /// The service asks for less.
-    pub(super) fn refused(&mut self, now: Mono) {
-        // Refusals come in crowds; one step answers the crowd.
-        if now < self.calm_until && now + CALM - self.calm_until < WINDOW {
-            return;
+    /// The service asks for less; `in_flight` requests are under way besides the refused one.
+    pub(super) fn refused(&mut self, in_flight: u32, now: Mono) {
+        match &mut self.crowd {
+            // Refusals come in crowds; one step answers the crowd.
+            Some((began, passed)) if now - *began < WINDOW => {
+                *passed = (*passed).min(in_flight);
+                let permitted = self.permitted.min(in_flight).max(1);
+                self.change(permitted, State::Calm);
+            }
+            _ => {
+                self.crowd = Some((now, in_flight));
+                let permitted = (self.permitted * 3 / 4).min(in_flight).max(1);
+                self.change(permitted, State::Calm);
+            }
         }
-        self.change((self.permitted * 3 / 4).max(1), State::Steady);
-        self.settled = 0.0;
-        self.calm_until = now + CALM;
     }
 
-    /// Bytes went out while all permitted requests were in flight.
+    /// As many requests as may be tried now.
+    fn limit(&self, now: Mono) -> u32 {
+        match self.crowd {
+            Some((began, passed)) if passed > 0 && now - began < LIMIT_HOLDS => passed.min(self.most),
+            _ => self.most,
+        }
+    }
+
+    /// Bytes went out while the permitted requests were in flight.
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
     pub(super) fn sent(&mut self, bytes: u64, now: Mono) {
         let Some(window) = &mut self.window else {
@@ -117,26 +142,33 @@ impl Knee {
     }
 
     fn judge(&mut self, rate: f64, now: Mono) {
+        let limit = self.limit(now);
         match self.state {
-            State::Growing if rate >= self.settled * CLEAR_GAIN && self.permitted < self.most => {
+            State::Growing(_) if rate >= self.settled * CLEAR_GAIN => {
                 self.settled = rate;
-                self.change(self.permitted.saturating_mul(2).min(self.most), State::Growing);
+                let more = self.permitted.saturating_mul(2).min(limit);
+                if more > self.permitted {
+                    self.change(more, State::Growing(self.permitted));
+                } else {
+                    self.state = State::Steady;
+                }
             }
-            State::Growing if rate >= self.settled * CLEAR_GAIN => {
-                self.settled = rate;
-                self.state = State::Steady;
+            State::Growing(back) => self.change(back, State::Steady),
+            State::Calm => {
+                if self.crowd.is_none_or(|(began, _)| now - began >= CALM) {
+                    (self.settled, self.state) = (0.0, State::Growing(self.permitted));
+                }
             }
-            State::Growing => self.change((self.permitted / 2).max(1), State::Steady),
             State::Steady => {
                 self.settled = if self.settled == 0.0 { rate } else { self.settled.mul_add(0.7, rate * 0.3) };
                 self.windows += 1;
-                if self.windows < LOOK_EVERY || now < self.calm_until {
+                if self.windows < LOOK_EVERY {
                     return;
                 }
                 self.windows = 0;
                 let quarter = (self.permitted / 4).max(1);
                 let less = self.permitted.saturating_sub(quarter).max(1);
-                let more = (self.permitted + quarter).min(self.most);
+                let more = (self.permitted + quarter).min(limit).max(self.permitted);
                 let to = if self.look_down { less } else { more };
                 self.look_down = !self.look_down;
                 if to != self.permitted {
@@ -198,7 +230,7 @@ mod tests {
 
     fn line(each: f64, all: f64) -> (Line, Knee) {
         let now = Mono::default();
-        (Line { each, all, now, sent: 0.0 }, Knee::new(256, now))
+        (Line { each, all, now, sent: 0.0 }, Knee::new(256))
     }
 
     #[test]
@@ -229,17 +261,44 @@ mod tests {
         let (mut line, mut knee) = line(1e6, 1e9);
         line.run(&mut knee, Duration::from_mins(1));
         let before = knee.permitted();
-        for _ in 0..20 {
-            knee.refused(line.now);
+        for refused in 1..=20 {
+            knee.refused(before - refused, line.now);
         }
         assert_eq!(knee.permitted(), before * 3 / 4);
         line.run(&mut knee, Duration::from_secs(25));
         assert_eq!(knee.permitted(), before * 3 / 4);
+        // What was let pass is tried again soon, more than that is not.
+        line.run(&mut knee, Duration::from_mins(2));
+        assert_eq!(knee.permitted(), before - 20);
+        line.run(&mut knee, Duration::from_mins(5));
+        assert!(knee.permitted() > before - 20);
+    }
+
+    #[test]
+    fn a_refused_request_gives_its_place_back() {
+        let (mut line, mut knee) = line(1e6, 1e9);
+        line.run(&mut knee, Duration::from_mins(1));
+        let before = knee.permitted();
+        for in_flight in (10..before).rev() {
+            knee.refused(in_flight, line.now);
+        }
+        assert_eq!(knee.permitted(), 10);
+    }
+
+    #[test]
+    fn after_an_outage_it_grows_as_at_the_beginning() {
+        let (mut line, mut knee) = line(1e6, 5e7);
+        line.run(&mut knee, Duration::from_mins(5));
+        let before = knee.permitted();
         for _ in 0..100 {
             line.now = line.now + Duration::from_secs(5);
-            knee.refused(line.now);
+            for in_flight in (0..knee.permitted()).rev() {
+                knee.refused(in_flight, line.now);
+            }
         }
         assert_eq!(knee.permitted(), 1);
+        line.run(&mut knee, Duration::from_mins(2));
+        assert!(knee.permitted() >= before * 3 / 4, "{} after {before}", knee.permitted());
     }
 
     #[test]

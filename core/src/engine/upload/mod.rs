@@ -143,8 +143,8 @@ pub struct Upload {
     facts: Option<ObjectFacts>,
     /// What the object looks like, kept while we make sure that it is this upload's and the source still the same.
     looked: Option<ObjectFacts>,
-    /// Shared by all parts against storms: each failure takes one, each stored part gives one back. With less than
-    /// `parallel` left, no more requests than that are in flight.
+    /// Shared by all parts against storms: each failure takes one, each stored part gives one back. With less left than
+    /// requests are allowed in flight, no more than that are.
     budget: u32,
     /// With nothing left: when the next request may be tried.
     storm_until: Option<Mono>,
@@ -197,7 +197,7 @@ impl Upload {
             gone: false,
             facts: None,
             looked: None,
-            budget: retry_budget(spec.options.parallel),
+            budget: 0,
             storm_until: None,
             retries: 0,
             refusals: 0,
@@ -206,9 +206,10 @@ impl Upload {
             ending: None,
             hopeless: false,
             forecast: Forecast::new(ctx.now.mono),
-            knee: spec.options.adaptive.then(|| Knee::new(spec.options.parallel, ctx.now.mono)),
+            knee: spec.options.adaptive.then(|| Knee::new(spec.options.parallel)),
             spec,
         };
+        upload.budget = retry_budget(upload.at_most());
         if let Err(error) = upload.begin(journal, ctx) {
             upload.end(Err(error), ctx);
         }
@@ -484,8 +485,8 @@ fn answered_facts(reply: &Reply) -> ObjectFacts {
 }
 
 /// Failures in excess of successes before fewer requests are sent at a time.
-fn retry_budget(parallel: u32) -> u32 {
-    parallel.saturating_mul(2).max(20)
+fn retry_budget(in_flight: u32) -> u32 {
+    in_flight.saturating_mul(2).max(20)
 }
 
 /// The precondition of the next single put.

@@ -45,16 +45,17 @@ impl Upload {
     }
 
     /// Requests in flight that the caller, or the link as far as it is known, allows.
-    fn at_most(&self) -> u32 {
+    pub(super) fn at_most(&self) -> u32 {
         self.knee.map_or(self.spec.options.parallel, |knee| knee.permitted())
     }
 
     /// Bytes of parts went out.
     pub(super) fn moved(&mut self, bytes: u64, ctx: &mut Context<'_>) {
-        // A part that has just ended is still to be followed by the next.
-        let all_in_use = self.parts.permits() + 1 >= self.at_most();
+        // A part that has just ended is still to be followed by the next; after a step back some are too many for a while.
+        let permitted = self.at_most();
+        let as_permitted = (permitted.saturating_sub(1)..=permitted).contains(&self.parts.permits());
         if let Some(knee) = &mut self.knee {
-            if all_in_use && !self.paused { knee.sent(bytes, ctx.now.mono) } else { knee.interrupt() }
+            if as_permitted && !self.paused { knee.sent(bytes, ctx.now.mono) } else { knee.interrupt() }
         }
         self.forecast.sent(bytes, ctx.now.mono);
         self.tell_forecast(ctx);
@@ -210,7 +211,7 @@ impl Upload {
             Verdict::Again(after, mut facts) => {
                 facts.part_number = Some(number);
                 if let (429 | 503, Some(knee)) = (facts.status, &mut self.knee) {
-                    knee.refused(ctx.now.mono);
+                    knee.refused(self.parts.permits(), ctx.now.mono);
                 }
                 let error = Error::new(ErrorKind::Service, format!("sending part {number}")).with_http(facts);
                 self.part_failed(number, error, after, ctx);
@@ -323,7 +324,7 @@ impl Upload {
                 return self.refuse_part(number, error.during(&format!("part {number}")), ctx);
             }
         };
-        self.budget = (self.budget + 1).min(retry_budget(self.spec.options.parallel));
+        self.budget = (self.budget + 1).min(retry_budget(self.at_most()));
         self.storm_until = None;
         let reported = told_checksum(facts, self.spec.options.checksum).is_some();
         self.reports_checksum = self.reports_checksum.or(Some(reported));

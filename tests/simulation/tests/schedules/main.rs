@@ -2,8 +2,8 @@
 
 mod clocks;
 mod field_report;
+mod knee;
 mod random;
-mod scale;
 mod sessions;
 mod setting;
 mod uploads;
