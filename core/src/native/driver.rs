@@ -140,7 +140,7 @@ impl Driver {
         let tools = Arc::new(Tools {
             http,
             limiter,
-            batcher: Batcher::new(runtime.handle().clone()),
+            batcher: Batcher::default(),
             trace: options.trace.clone(),
             runtime: runtime.handle().clone(),
             events,

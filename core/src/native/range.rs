@@ -89,7 +89,7 @@ impl Range {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
-        if let Some(md5) = &self.md5 {
+        if let Some(md5) = &mut self.md5 {
             ready!(md5.poll_room(cx));
         }
         let block = if let Some(reading) = &mut self.reading {
@@ -122,7 +122,7 @@ impl Range {
     /// Reads to the end, for the checksums alone. Reading and hashing happen on threads for blocking work.
     pub(crate) async fn hash(mut self) -> Result<Digests, Error> {
         while self.left > 0 {
-            if let Some(md5) = &self.md5 {
+            if let Some(md5) = &mut self.md5 {
                 md5.room().await;
             }
             let read = tokio::task::spawn_blocking(move || {

@@ -74,7 +74,7 @@ impl Bench {
         let (sender, events) = std::sync::mpsc::channel();
         let tools = Tools {
             http: Http::new(&options).expect("the options are sound"),
-            batcher: super::md5::Batcher::new(tokio::runtime::Handle::current()),
+            batcher: super::md5::Batcher::default(),
             limiter: Arc::new(Limiter::new(options.limit_rate)),
             trace: None,
             runtime: tokio::runtime::Handle::current(),
