@@ -11,6 +11,8 @@ pub(crate) struct Scene {
     pub(crate) part_mib: u64,
     pub(crate) parallel: u32,
     pub(crate) endpoint: String,
+    /// The sink's S3 face, plain HTTP.
+    pub(crate) s3_endpoint: String,
     pub(crate) auth_endpoint: String,
     pub(crate) ca_file: PathBuf,
     pub(crate) namespace: String,
@@ -25,9 +27,18 @@ pub(crate) struct Scene {
     pub(crate) peers: Option<PathBuf>,
 }
 
+/// What the sink is spoken to as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    Oci,
+    S3,
+}
+
 /// One way of uploading.
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
+    /// Which face of the sink it uploads to.
+    pub(crate) face: Face,
     /// What it sends or compares to prove that the bytes arrived.
     pub(crate) integrity: &'static str,
     program: fn(&Scene) -> Option<PathBuf>,
@@ -37,6 +48,9 @@ pub(crate) struct Contestant {
 impl Contestant {
     /// The command, or `None` when the program is not on this machine.
     pub(crate) fn command(&self, scene: &Scene) -> Option<Command> {
+        if self.face == Face::S3 && scene.tls {
+            return None;
+        }
         let program = (self.program)(scene).filter(|program| program.exists())?;
         Some((self.start)(scene, &program))
     }
@@ -104,7 +118,33 @@ impl Scene {
         command.env("BENCH_ENDPOINT", &self.endpoint).env("BENCH_CA", &self.ca_file);
         command.env("BENCH_NAMESPACE", &self.namespace).env("BENCH_BUCKET", &self.bucket);
         command.env("BENCH_FILE", &self.file).env("BENCH_PART_MIB", self.part_mib.to_string());
-        command.env("BENCH_PARALLEL", self.parallel.to_string());
+        command.env("BENCH_PARALLEL", self.parallel.to_string()).env("BENCH_S3", &self.s3_endpoint);
+        command.env("BENCH_STATE", self.scratch.join("state"));
+        // The library that was built with this program, for what links to it.
+        command.env("OUTLAST_LIBRARY", self.bin.join("liboutlast.so")).env("LD_LIBRARY_PATH", &self.bin);
+        command
+    }
+
+    /// A Python program beside this crate.
+    fn python(&self, program: &Path, script: &str) -> Command {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut command = Command::new(program);
+        command.arg(here.join("peers").join(script)).env("PYTHONPATH", here.join("../../bindings/python"));
+        self.described(command)
+    }
+
+    fn s5cmd(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.args(["--endpoint-url", &self.s3_endpoint, "cp"]);
+        command.args([
+            "--part-size",
+            &self.part_mib.to_string(),
+            "--concurrency",
+            &self.parallel.to_string(),
+        ]);
+        command.arg(&self.file).arg(format!("s3://{}/object", self.bucket));
+        command.env("AWS_ACCESS_KEY_ID", "bench").env("AWS_SECRET_ACCESS_KEY", "bench");
+        command.env("AWS_REGION", "us-east-1");
         command
     }
 
@@ -141,30 +181,35 @@ impl Scene {
 pub(crate) const ALL: &[Contestant] = &[
     Contestant {
         name: "floor",
+        face: Face::Oci,
         integrity: "none",
         program: |scene| Some(scene.bin.join("bench-floor")),
         start: |scene, program| scene.own(program),
     },
     Contestant {
         name: "bare reqwest",
+        face: Face::Oci,
         integrity: "CRC32C compared",
         program: |scene| (!scene.tls).then(|| scene.bin.join("bench-bare")),
         start: |scene, program| scene.own(program),
     },
     Contestant {
         name: "outlast put",
+        face: Face::Oci,
         integrity: "CRC32C compared",
         program: |scene| Some(scene.bin.join("outlast")),
         start: |scene, program| scene.outlast(program, &[]),
     },
     Contestant {
         name: "outlast put --verify-checksum",
+        face: Face::Oci,
         integrity: "MD5 and CRC32C compared",
         program: |scene| Some(scene.bin.join("outlast")),
         start: |scene, program| scene.outlast(program, &["--verify-checksum"]),
     },
     Contestant {
         name: "outlast in Rust",
+        face: Face::Oci,
         integrity: "CRC32C compared",
         program: |scene| Some(scene.bin.join("bench-embed")),
         start: |scene, program| {
@@ -176,48 +221,101 @@ pub(crate) const ALL: &[Contestant] = &[
     },
     Contestant {
         name: "outlast in C",
+        face: Face::Oci,
         integrity: "CRC32C compared",
-        program: |scene| scene.peer("c-put"),
+        program: |scene| scene.peer("bin/outlast-c"),
         start: |scene, program| scene.described(Command::new(program)),
     },
     Contestant {
+        name: "outlast in Python",
+        face: Face::Oci,
+        integrity: "CRC32C compared",
+        program: |scene| scene.peer("python/bin/python"),
+        start: |scene, program| scene.python(program, "outlast_put.py"),
+    },
+    Contestant {
         name: "oci os object put",
+        face: Face::Oci,
         integrity: "none sent",
         program: |scene| scene.peer("python/bin/oci"),
         start: |scene, program| scene.oci_put(program, &[]),
     },
     Contestant {
         name: "oci os object put --verify-checksum",
+        face: Face::Oci,
         integrity: "compares the service with itself",
         program: |scene| scene.peer("python/bin/oci"),
         start: |scene, program| scene.oci_put(program, &["--verify-checksum"]),
     },
     Contestant {
         name: "oci Python SDK",
+        face: Face::Oci,
         integrity: "none sent",
         program: |scene| scene.peer("python/bin/python"),
-        start: |scene, program| {
-            let mut command = Command::new(program);
-            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/oci_sdk.py"));
-            scene.described(command)
-        },
+        start: |scene, program| scene.python(program, "oci_sdk.py"),
     },
     Contestant {
         name: "rclone oos",
+        face: Face::Oci,
         integrity: "MD5 sent",
         program: |scene| scene.peer("bin/rclone"),
         start: |scene, program| scene.rclone(program, &[]),
     },
     Contestant {
         name: "rclone oos, at its best",
+        face: Face::Oci,
         integrity: "MD5 sent, source not hashed first",
         program: |scene| scene.peer("bin/rclone"),
         start: |scene, program| scene.rclone(program, &["--oos-disable-checksum"]),
     },
     Contestant {
         name: "oci Go SDK",
+        face: Face::Oci,
         integrity: "none sent",
         program: |scene| scene.peer("bin/go-sdk-put"),
         start: |scene, program| scene.described(Command::new(program)),
+    },
+    Contestant {
+        name: "s5cmd",
+        face: Face::S3,
+        integrity: "MD5 and SHA-256 sent",
+        program: |scene| scene.peer("bin/s5cmd"),
+        start: |scene, program| scene.s5cmd(program),
+    },
+    Contestant {
+        name: "awscrt",
+        face: Face::S3,
+        integrity: "none sent",
+        program: |scene| scene.peer("python/bin/python"),
+        start: |scene, program| {
+            let mut command = scene.python(program, "s3_awscrt.py");
+            command.env("BENCH_CRC", "0");
+            command
+        },
+    },
+    Contestant {
+        name: "awscrt, CRC32C",
+        face: Face::S3,
+        integrity: "CRC32C sent",
+        program: |scene| scene.peer("python/bin/python"),
+        start: |scene, program| {
+            let mut command = scene.python(program, "s3_awscrt.py");
+            command.env("BENCH_CRC", "1");
+            command
+        },
+    },
+    Contestant {
+        name: "obstore",
+        face: Face::S3,
+        integrity: "SHA-256 sent",
+        program: |scene| scene.peer("python/bin/python"),
+        start: |scene, program| scene.python(program, "s3_obstore.py"),
+    },
+    Contestant {
+        name: "opendal",
+        face: Face::S3,
+        integrity: "none sent",
+        program: |scene| scene.peer("python/bin/python"),
+        start: |scene, program| scene.python(program, "s3_opendal.py"),
     },
 ];

@@ -14,6 +14,27 @@ use outlast_core::native::{
 
 /// Between two looks at what has arrived.
 const LOOK: Duration = Duration::from_millis(250);
+/// What follows a refresh for so long is looked at by itself.
+const AFTERMATH: f64 = 1.0;
+
+/// What was seen at one moment.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Seconds since the beginning.
+    at: f64,
+    bytes: u64,
+    refreshes: u64,
+}
+
+/// The time between two looks.
+#[derive(Clone, Copy)]
+struct Stretch {
+    /// Seconds since the beginning, at its end.
+    at: f64,
+    /// Bytes per second.
+    rate: f64,
+    refreshed: bool,
+}
 
 #[derive(Parser)]
 struct Args {
@@ -35,7 +56,7 @@ struct Args {
     /// Part size, MiB
     #[arg(long, default_value_t = 8)]
     part_size: u64,
-    /// Where to write the trace: a line per look, seconds and bytes per second
+    /// Where to write the trace: a line per look: seconds, bytes per second, and 1 if there was a refresh
     #[arg(long)]
     trace: Option<PathBuf>,
 }
@@ -83,39 +104,67 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         client.upload(&session, UploadSource::Path(file), target, options, UploadStart::default())?;
 
     let began = Instant::now();
-    let mut looks: Vec<(f64, u64)> = vec![(0.0, control.stats().bytes_received)];
+    let look = || {
+        let stats = control.stats();
+        let at = began.elapsed().as_secs_f64();
+        Look { at, bytes: stats.bytes_received, refreshes: stats.refreshes }
+    };
+    let mut looks = vec![look()];
     while upload.wait_timeout(LOOK).is_none() {
-        looks.push((began.elapsed().as_secs_f64(), control.stats().bytes_received));
+        looks.push(look());
     }
     upload.wait_blocking()?;
-    let rates: Vec<(f64, f64)> = looks
+    let stretches: Vec<Stretch> = looks
         .windows(2)
-        .map(|pair| (pair[1].0, (pair[1].1 - pair[0].1) as f64 / (pair[1].0 - pair[0].0)))
+        .map(|pair| Stretch {
+            at: pair[1].at,
+            rate: (pair[1].bytes - pair[0].bytes) as f64 / (pair[1].at - pair[0].at),
+            refreshed: pair[1].refreshes > pair[0].refreshes,
+        })
         .collect();
     if let Some(path) = &args.trace {
-        let lines: Vec<String> = rates.iter().map(|(at, rate)| format!("{at:.2} {rate:.0}")).collect();
+        let line = |it: &Stretch| format!("{:.2} {:.0} {}", it.at, it.rate, u8::from(it.refreshed));
+        let lines: Vec<String> = stretches.iter().map(line).collect();
         std::fs::write(path, lines.join("\n") + "\n")?;
     }
+    report(&args, &looks, &stretches, control.stats().unauthenticated);
+    client.close(Duration::from_secs(10))?;
+    Ok(())
+}
+
+/// From the first byte to the last: the beginning and the end of an upload are requests without bytes.
+#[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
+fn report(args: &Args, looks: &[Look], stretches: &[Stretch], refused: u64) {
     let link = (args.rate << 20) as f64;
-    // From the first byte to the last: the beginning and the end of an upload are requests without bytes.
-    let first = looks.iter().rposition(|(_, bytes)| *bytes == looks[0].1).unwrap_or(0);
-    let (last, _) =
-        looks.iter().enumerate().max_by_key(|(_, (_, bytes))| *bytes).ok_or("nothing was seen")?;
-    let last = looks.iter().position(|(_, bytes)| *bytes == looks[last].1).unwrap_or(last);
-    let mean = (looks[last].1 - looks[first].1) as f64 / (looks[last].0 - looks[first].0);
-    let inner =
-        &rates[(first + 2).min(rates.len())..last.saturating_sub(2).max((first + 2).min(rates.len()))];
-    let deepest = inner.iter().map(|(_, rate)| *rate).fold(f64::MAX, f64::min);
-    let refreshes = control.stats().refreshes;
+    let most = looks.last().map_or(0, |look| look.bytes);
+    let first = looks.iter().rposition(|look| look.bytes == looks[0].bytes).unwrap_or(0);
+    let last = looks.iter().position(|look| look.bytes == most).unwrap_or(first);
+    let mean = (most - looks[first].bytes) as f64 / (looks[last].at - looks[first].at);
     println!(
-        "{:.1} of {} MiB/s ({:.1} %), {refreshes} refreshes, refused parts {}, slowest quarter second {:.1} MiB/s ({:.0} %)",
+        "{:.1} of {} MiB/s ({:.1} %), {} refreshes, {refused} requests refused",
         mean / 1_048_576.0,
         args.rate,
         mean / link * 100.0,
-        control.stats().unauthenticated,
-        deepest / 1_048_576.0,
-        deepest / link * 100.0,
+        looks.last().map_or(0, |look| look.refreshes),
     );
-    client.close(Duration::from_secs(10))?;
-    Ok(())
+    let begins = (first + 2).min(stretches.len());
+    let inner = &stretches[begins..last.saturating_sub(2).max(begins)];
+    let refreshes: Vec<f64> =
+        stretches.iter().filter(|stretch| stretch.refreshed).map(|stretch| stretch.at).collect();
+    let is_after =
+        |stretch: &&Stretch| refreshes.iter().any(|at| (0.0..=AFTERMATH).contains(&(stretch.at - at)));
+    let (after, other): (Vec<&Stretch>, Vec<&Stretch>) = inner.iter().partition(is_after);
+    for (when, stretches) in [("within a second of a refresh", after), ("otherwise", other)] {
+        if stretches.is_empty() {
+            continue;
+        }
+        let count = f64::from(u32::try_from(stretches.len()).unwrap_or(u32::MAX));
+        let mean = stretches.iter().map(|stretch| stretch.rate).sum::<f64>() / count;
+        let slowest = stretches.iter().map(|stretch| stretch.rate).fold(f64::MAX, f64::min);
+        println!(
+            "{when}: {:.1} % of the link on average, slowest quarter of a second {:.0} %",
+            mean / link * 100.0,
+            slowest / link * 100.0
+        );
+    }
 }

@@ -11,16 +11,19 @@ mod machine;
 mod picture;
 mod process;
 mod report;
+mod s3;
 mod source;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use clap::{Parser, ValueEnum};
 use outlast_cloud::{Checks, Cloud, Config, Control, Login};
 
-use contestant::Scene;
+use contestant::{Contestant, Face, Scene};
 use process::Usage;
 use report::{Report, SceneReport};
+use s3::S3;
 
 /// Whole-process measurements of Outlast, a bare pread+write program and other uploaders, side by side.
 #[derive(Parser)]
@@ -103,6 +106,7 @@ fn main() -> Result<(), Failure> {
     if args.sink == Sink::Drop {
         control.change(|settings| settings.checks = Checks::None);
     }
+    let s3 = S3::start()?;
     let profile = control.login(&Login::new("BENCH", dir.path().join("oci")))?;
     let mut report = Report {
         machine: machine::Facts::read(),
@@ -121,6 +125,7 @@ fn main() -> Result<(), Failure> {
                 parallel: args.parallel,
                 auth_endpoint: endpoint.clone(),
                 endpoint,
+                s3_endpoint: s3.endpoint.clone(),
                 ca_file: cloud.ca_file().ok_or("no authority")?.to_owned(),
                 namespace: cloud.config().namespace.clone(),
                 bucket: cloud.config().buckets[0].clone(),
@@ -133,7 +138,7 @@ fn main() -> Result<(), Failure> {
             if args.sink == Sink::Drop {
                 control.foretell(source::checksums(&file, part_mib)?);
             }
-            let scene = run(&args, &scene, &control)?;
+            let scene = run(&args, &scene, &Sinks { control: &control, s3: &s3 })?;
             println!("{}", scene.table());
             report.scenes.push(scene);
         }
@@ -148,8 +153,32 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The faces of the sink.
+struct Sinks<'a> {
+    control: &'a Control,
+    s3: &'a S3,
+}
+
+impl Sinks<'_> {
+    /// Objects so far.
+    fn stored(&self, contestant: &Contestant) -> u64 {
+        match contestant.face {
+            Face::Oci => self.control.stats().committed,
+            Face::S3 => self.s3.arrived.completed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// There must be one more than before.
+    fn check(&self, contestant: &Contestant, before: u64) -> Result<(), Failure> {
+        if self.stored(contestant) == before + 1 {
+            return Ok(());
+        }
+        Err(format!("{} said it was done and stored no object", contestant.name).into())
+    }
+}
+
 /// One unmeasured round warms the page cache and shows who can take part; then the measured ones.
-fn run(args: &Args, scene: &Scene, control: &Control) -> Result<SceneReport, Failure> {
+fn run(args: &Args, scene: &Scene, sinks: &Sinks<'_>) -> Result<SceneReport, Failure> {
     let wanted = |name: &str| {
         args.only.is_empty() || name == "floor" || args.only.iter().any(|part| name.contains(part.as_str()))
     };
@@ -159,7 +188,18 @@ fn run(args: &Args, scene: &Scene, control: &Control) -> Result<SceneReport, Fai
             eprintln!("{} is not here and does not take part", contestant.name);
             continue;
         };
-        process::run(&mut command).map_err(|error| format!("{}: {error}", contestant.name))?;
+        let stored = sinks.stored(contestant);
+        let first = process::run(&mut command).map_err(|error| format!("{}: {error}", contestant.name));
+        if let Err(error) = &first
+            && !contestant.name.starts_with("outlast")
+            && contestant.name != "floor"
+        {
+            // A peer that does not get along with the sink is no reason to measure nobody.
+            eprintln!("{error}; it does not take part");
+            continue;
+        }
+        first?;
+        sinks.check(contestant, stored)?;
         takes_part.push((contestant, Vec::<Usage>::new()));
     }
     for round in 0..args.runs {
@@ -167,12 +207,10 @@ fn run(args: &Args, scene: &Scene, control: &Control) -> Result<SceneReport, Fai
         for turn in 0..count {
             let (contestant, runs) = &mut takes_part[(turn + round) % count];
             let mut command = contestant.command(scene).ok_or("a program has vanished")?;
-            let committed = control.stats().committed;
+            let stored = sinks.stored(contestant);
             let usage =
                 process::run(&mut command).map_err(|error| format!("{}: {error}", contestant.name))?;
-            if control.stats().committed != committed + 1 {
-                return Err(format!("{} said it was done and stored no object", contestant.name).into());
-            }
+            sinks.check(contestant, stored)?;
             runs.push(usage);
         }
     }

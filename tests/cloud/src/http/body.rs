@@ -141,10 +141,11 @@ impl<'a> Body<'a> {
             Err(_) => return Err(BodyCut::Silent),
         };
         self.read += bytes as u64;
-        self.tally.fetch_add(bytes as u64, Ordering::Relaxed);
         if let Some((throttle, rate)) = self.throttle {
             throttle.take(bytes, rate).await;
         }
+        // On a slow link they have arrived when the link has let them through.
+        self.tally.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(bytes as u64)
     }
 
