@@ -54,15 +54,15 @@ impl S3 {
 fn converse(mut stream: TcpStream, counts: &Arrived) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; BLOCK];
-    let mut held = 0;
+    let mut filled = 0;
     loop {
         let end = loop {
-            if let Some(at) = buffer[..held].windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(at) = buffer[..filled].windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
-            match stream.read(&mut buffer[held..HEAD_BYTES])? {
+            match stream.read(&mut buffer[filled..HEAD_BYTES])? {
                 0 => return Ok(()),
-                read => held += read,
+                read => filled += read,
             }
         };
         let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
@@ -79,10 +79,10 @@ fn converse(mut stream: TcpStream, counts: &Arrived) -> io::Result<()> {
             return Err(io::Error::other("chunked transfer is not understood"));
         }
         let length: u64 = field("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        let early = (held - end) as u64;
+        let early = (filled - end) as u64;
         drop_bytes(&stream, &mut buffer, length.saturating_sub(early))?;
         // No client sends a request before it has the answer to the one before.
-        held = 0;
+        filled = 0;
         stream.write_all(answer(&head, length, counts).as_bytes())?;
     }
 }
