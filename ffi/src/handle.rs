@@ -103,12 +103,26 @@ fn following(number: usize) -> usize {
 /// Errors: `INVALID` (NULL, freed, another kind), `FORKED`.
 pub(crate) fn get<H: Handle>(handle: *const H) -> Result<Arc<H::Rust>, Failure> {
     let table = read();
-    let object = table.objects.as_ref().and_then(|objects| objects.get(&handle.addr()));
-    let object = object.ok_or_else(|| unknown::<H>(handle))?;
-    if object.forks != fork::count() {
-        return Err(Failure::forked());
-    }
+    let object = table.find(handle)?;
     Arc::clone(&object.value).downcast().map_err(|_| other::<H>(object.name))
+}
+
+/// Shows `look` what a handle stands for, without a share in it: for calls that are over at once.
+///
+/// The table is locked for reading meanwhile: `look` must neither block nor touch a handle.
+/// Errors: as [`get`].
+pub(crate) fn look<H: Handle, T>(handle: *const H, look: impl FnOnce(&H::Rust) -> T) -> Result<T, Failure> {
+    let table = read();
+    let object = table.find(handle)?;
+    object.value.downcast_ref().map(look).ok_or_else(|| other::<H>(object.name))
+}
+
+impl Table {
+    fn find<H: Handle>(&self, handle: *const H) -> Result<&Object, Failure> {
+        let object = self.objects.as_ref().and_then(|objects| objects.get(&handle.addr()));
+        let object = object.ok_or_else(|| unknown::<H>(handle))?;
+        if object.forks == fork::count() { Ok(object) } else { Err(Failure::forked()) }
+    }
 }
 
 /// What an optional handle stands for: NULL is `None`.

@@ -201,7 +201,7 @@ impl<T: Sized1> Out<T> {
     }
 
     /// Fills it: the fields that the caller knows, its size unchanged; what this library does not know stays as it is.
-    pub(crate) fn fill(self, value: &T) {
+    pub(crate) fn fill(&self, value: &T) {
         let known = self.size.min(size_of::<T>());
         // SAFETY: by the promise of `new` there is room for `size` bytes; `value` has `known` bytes.
         unsafe {

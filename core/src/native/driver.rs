@@ -112,6 +112,8 @@ pub(crate) struct Driver {
     listeners: Listeners,
     io_buffer: usize,
     last_progress: Instant,
+    /// When the first of the leases that callers see is over, by the clock that nobody sets.
+    shown_until: Option<Instant>,
     closing: Option<Instant>,
 }
 
@@ -161,6 +163,7 @@ impl Driver {
             listeners: Listeners::default(),
             io_buffer: options.io_buffer,
             last_progress: Instant::now(),
+            shown_until: None,
             closing: None,
         })
     }
@@ -215,6 +218,10 @@ impl Driver {
         let mut wait = due.saturating_duration_since(Instant::now());
         if let Some(at) = self.engine.poll_timeout() {
             wait = wait.min(self.clock.until(at));
+        }
+        if let Some(at) = self.shown_until {
+            // A moment later, so that it is over when it is looked at.
+            wait = wait.min(at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         }
         if !self.uploads.is_empty() {
             wait = wait.min(PROGRESS_EVERY);
@@ -392,12 +399,17 @@ impl Driver {
         }
     }
 
-    /// Shows callers' threads the leases that they may take without asking.
-    fn publish(&self) {
+    /// Shows callers' threads the leases that they may take without asking, and notes when the first of them is over.
+    fn publish(&mut self) {
         let now = self.clock.now();
+        let mut left: Option<Duration> = None;
         for (id, room) in &self.sessions {
-            room.published.show(self.engine.standing_lease(*id, now), self.engine.session_skew_ms(*id));
+            let standing = self.engine.standing_lease(*id, now);
+            let ends = standing.as_ref().and_then(|standing| standing.mandatory_in);
+            left = left.into_iter().chain(ends).min();
+            room.published.show(standing, self.engine.session_skew_ms(*id));
         }
+        self.shown_until = left.and_then(|left| Instant::now().checked_add(left));
     }
 
     fn tell(&mut self, notice: Notice) {

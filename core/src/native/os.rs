@@ -7,6 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 /// The signal mask a thread had before [`block_signals`].
 pub(crate) struct SignalMask(libc::sigset_t);
@@ -34,6 +35,24 @@ impl SignalMask {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut());
         }
     }
+}
+
+/// Time since 1970 UTC as of the kernel's last tick; `None` where the system has no such clock.
+///
+/// No counter of the processor is read for it, which under a hypervisor is most of what the exact clock costs.
+pub(crate) fn time_at_tick() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut now = MaybeUninit::<libc::timespec>::uninit();
+        // SAFETY: the pointer is valid for writes; the clock has existed since Linux 2.6.32, and where it does not the call
+        // fails and writes nothing (Linux clock_gettime(2)).
+        let found = unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, now.as_mut_ptr()) } == 0;
+        // SAFETY: read only after the call has written it.
+        let now = found.then(|| unsafe { now.assume_init() })?;
+        Some(Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// Ends the process group that a child of ours leads.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
@@ -12,94 +12,71 @@ use crate::engine::credential::{Generation, Lease};
 use crate::engine::session::StandingLease;
 use crate::engine::time::UnixMillis;
 
-/// While a renewal is due, callers remind the engine of it so often at most.
-const REMIND_EVERY: Duration = Duration::from_secs(1);
+/// While a renewal is due, callers remind the engine of it so often at most, milliseconds.
+const REMIND_EVERY_MS: u64 = 1000;
+
+/// Moments that differ by less are the same, milliseconds.
+const SAME_MS: u64 = 50;
 
 /// What the engine's thread shows to callers' threads.
+#[derive(Default)]
 pub(crate) struct Published {
     current: ArcSwapOption<Standing>,
     /// The last generation that was refused: the engine's thread may show it once more before it has heard of that.
     refused: AtomicU64,
     /// Server minus local clock.
     skew_ms: AtomicI64,
-    started: Instant,
-    /// When callers may remind the engine next, milliseconds since `started`.
+    /// When callers may remind the engine next, by the wall clock; 0: at once.
     remind_at: AtomicU64,
 }
 
-/// A lease with the moments at which it changes its worth, by both clocks: a stepped wall clock and a machine that slept
-/// are each seen by one of them only.
+/// A lease with the moments at which it changes its worth.
+///
+/// They are compared with the wall clock, which sees that a machine slept. What it does not see, that it was set back, is seen
+/// by the engine's thread: that wakes at these moments by the monotonic clock, and shows something else.
 struct Standing {
     lease: Lease,
     skew_ms: i64,
-    advisory: Option<Moment>,
-    mandatory: Option<Moment>,
+    advisory: Option<UnixMillis>,
+    mandatory: Option<UnixMillis>,
 }
 
-#[derive(Clone, Copy)]
-struct Moment {
-    mono: Instant,
-    wall: UnixMillis,
-}
-
-impl Moment {
-    fn after(wait: Duration, (mono, wall): (Instant, UnixMillis)) -> Option<Moment> {
-        // Beyond the clock's range is never.
-        Some(Moment { mono: mono.checked_add(wait)?, wall: wall + wait })
-    }
-
-    fn has_come(self, (mono, wall): (Instant, UnixMillis)) -> bool {
-        mono >= self.mono || wall >= self.wall
-    }
-}
-
-/// What a caller finds.
-pub(crate) enum Found {
+/// What a caller finds: what it made of the lease.
+pub(crate) enum Found<T> {
     /// Take it.
-    Fresh(Lease),
+    Fresh(T),
     /// Take it, and remind the engine that a renewal is due.
-    Due(Lease),
+    Due(T),
     /// Ask the engine.
     Nothing,
 }
 
-impl Default for Published {
-    fn default() -> Self {
-        Published {
-            current: ArcSwapOption::empty(),
-            refused: AtomicU64::new(0),
-            skew_ms: AtomicI64::new(0),
-            started: Instant::now(),
-            remind_at: AtomicU64::new(0),
-        }
-    }
-}
-
 impl Published {
-    /// The current lease, if it may be used without asking.
+    /// Gives `read` the current lease, if it may be used without asking.
     ///
-    /// Neither locks nor allocates (a thread's first call registers the thread, once).
-    pub(crate) fn find(&self) -> Found {
+    /// Neither locks nor allocates (a thread's first call registers the thread, once), and reads one cheap clock.
+    pub(crate) fn find<T>(&self, read: impl FnOnce(&Lease) -> T) -> Found<T> {
         let standing = self.current.load();
         let Some(standing) = &*standing else { return Found::Nothing };
-        let Some(mandatory) = standing.mandatory else { return Found::Fresh(standing.lease.clone()) };
-        let now = (Instant::now(), clock::wall());
-        if mandatory.has_come(now) {
+        let Some(mandatory) = standing.mandatory else { return Found::Fresh(read(&standing.lease)) };
+        let now = clock::wall_at_tick();
+        if now >= mandatory {
             return Found::Nothing;
         }
-        if standing.advisory.is_some_and(|advisory| advisory.has_come(now)) && self.reminds(now.0) {
-            return Found::Due(standing.lease.clone());
+        if standing.advisory.is_some_and(|advisory| now >= advisory) && self.reminds(now) {
+            return Found::Due(read(&standing.lease));
         }
-        Found::Fresh(standing.lease.clone())
+        Found::Fresh(read(&standing.lease))
     }
 
     /// Whether it is this caller who reminds the engine.
-    fn reminds(&self, now: Instant) -> bool {
-        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let at = millis(now.saturating_duration_since(self.started));
+    fn reminds(&self, now: UnixMillis) -> bool {
+        let now = u64::try_from(now.0).unwrap_or(0);
         let due = self.remind_at.load(Ordering::Relaxed);
-        let next = at.saturating_add(millis(REMIND_EVERY));
-        at >= due && self.remind_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let next = now.saturating_add(REMIND_EVERY_MS);
+        // Further ahead than anybody sets it: the clock was set back.
+        (now >= due || due > next)
+            && self.remind_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Shows what the engine says now. Called often; what has not changed is left alone.
@@ -107,18 +84,20 @@ impl Published {
         self.skew_ms.store(skew_ms, Ordering::Relaxed);
         let standing =
             standing.filter(|standing| standing.lease.generation.0 > self.refused.load(Ordering::Acquire));
+        let now = clock::wall();
+        // Callers' clock may be a tick behind: they see the moment come in time.
+        let moment = |wait: Duration| (now + wait).offset(-clock::TICK_MS);
         let shown = self.current.load();
         let same = match (&*shown, &standing) {
             (None, None) => true,
             (Some(shown), Some(standing)) => {
                 shown.lease.generation == standing.lease.generation
                     && shown.skew_ms == skew_ms
-                    // The moments are told relative to now: only a real change counts.
+                    // The moments are told relative to now: only a real change counts, and a clock that was set is one.
                     && shown.mandatory.is_some() == standing.mandatory_in.is_some()
                     && shown.mandatory.zip(standing.mandatory_in).is_none_or(|(shown, left)| {
-                        let now = Instant::now();
-                        let told = shown.mono.saturating_duration_since(now);
-                        told.abs_diff(left) < Duration::from_millis(50)
+                        let told = shown.0.abs_diff(moment(left).0);
+                        told < SAME_MS
                     })
             }
             _ => false,
@@ -126,15 +105,13 @@ impl Published {
         if same {
             return;
         }
-        let now = (Instant::now(), clock::wall());
-        let moment = |wait: Option<Duration>| wait.and_then(|wait| Moment::after(wait, now));
         self.remind_at.store(0, Ordering::Relaxed);
         self.current.store(standing.map(|standing| {
             Arc::new(Standing {
                 lease: standing.lease,
                 skew_ms,
-                advisory: moment(standing.advisory_in),
-                mandatory: moment(standing.mandatory_in),
+                advisory: standing.advisory_in.map(moment),
+                mandatory: standing.mandatory_in.map(moment),
             })
         }));
     }
@@ -177,7 +154,7 @@ mod tests {
     }
 
     fn found(published: &Published) -> (u64, bool) {
-        match published.find() {
+        match published.find(Lease::clone) {
             Found::Fresh(lease) => (lease.generation.0, false),
             Found::Due(lease) => (lease.generation.0, true),
             Found::Nothing => (0, false),
@@ -197,9 +174,14 @@ mod tests {
         assert_eq!(found(&published), (0, false));
         published.show(None, 7);
         assert_eq!((found(&published), published.skew_ms()), ((0, false), 7));
+        // The clock was set back by an hour after somebody had reminded: the next one does.
+        published.show(Some(standing(4, 0, 1000)), 7);
+        let hour = u64::try_from(clock::wall().0).expect("after 1970") + 3_600_000;
+        published.remind_at.store(hour, Ordering::Relaxed);
+        assert_eq!((found(&published), found(&published)), ((4, true), (4, false)));
         // A credential without an end needs no clock.
-        published.show(Some(StandingLease { advisory_in: None, mandatory_in: None, ..standing(4, 0, 0) }), 0);
-        assert_eq!(found(&published), (4, false));
+        published.show(Some(StandingLease { advisory_in: None, mandatory_in: None, ..standing(5, 0, 0) }), 0);
+        assert_eq!(found(&published), (5, false));
     }
 
     #[test]

@@ -129,12 +129,19 @@ impl Session {
     }
 
     fn standing(&self) -> Option<Lease> {
-        match self.0.published.find() {
-            Found::Fresh(lease) => Some(lease),
-            Found::Due(lease) => {
+        self.peek(Lease::clone)
+    }
+
+    /// What `read` makes of the current lease, without a copy of it; `None`: it is not fresh, ask for one.
+    ///
+    /// Cost: one cheap clock, neither a lock nor an allocation. `read` must not block.
+    pub fn peek<T>(&self, read: impl FnOnce(&Lease) -> T) -> Option<T> {
+        match self.0.published.find(read) {
+            Found::Fresh(made) => Some(made),
+            Found::Due(made) => {
                 // Nobody waits for this: it is asked for so that a lazy session renews.
                 drop(self.ask_lease());
-                Some(lease)
+                Some(made)
             }
             Found::Nothing => None,
         }
