@@ -1,18 +1,16 @@
 //! Sessions of the sessions file: from flags, environment and the file to a source.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outlast_core::engine::sessions_file::{Places, SessionDef, SessionsFile, check_name};
-use outlast_core::native::source::{Kept, kept};
+use outlast_core::engine::sessions_file::SessionDef;
+use outlast_core::native::source::{Kept, definition, kept};
 use outlast_core::native::{
     Client, ClientOptions, Endpoints, Session, SessionSpec, SourceSpec, default_state_dir,
 };
 
 use crate::args::{ConnectArgs, SessionsArgs};
-use crate::connect::read;
 use crate::exit::{Failure, Outcome};
 use crate::screen::Screen;
 
@@ -28,25 +26,7 @@ impl Defined {
     ///
     /// Errors: usage, one line each.
     pub(crate) fn open(name: &str, args: &SessionsArgs, screen: &Screen) -> Outcome<Defined> {
-        check_name(name)?;
-        let path = sessions_file(args.sessions_file.as_deref())?;
-        let advice = "a session is a section of it, for example [work] with issuer, client_id and scope";
-        let text = read(&path).map_err(|error| Failure::from(error.during(&path.display().to_string())))?;
-        let text = text.ok_or_else(|| {
-            Failure::usage(format!("there is no sessions file {}", path.display())).advise(advice)
-        })?;
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let dir = path.parent().unwrap_or(Path::new("."));
-        let places = Places { home: home.as_deref(), dir, allow_http: args.allow_http };
-        let def = SessionsFile::parse(&text)
-            .and_then(|file| file.session(name, places))
-            .map_err(|error| Failure::from(error.during(&path.display().to_string())))?;
-        if def.has_inline_secret() && is_open(&path)? {
-            return Err(Failure::usage(format!(
-                "{} holds a secret and can be read by others; make it private (chmod 600) or name the secret by …_file, …_env or …_command",
-                path.display()
-            )));
-        }
+        let def = definition(name, args.sessions_file.as_deref(), args.allow_http)?;
         let state_dir = args.state_dir.clone().map_or_else(default_state_dir, Ok)?;
         Ok(Defined { def, options: options(args, screen), state_dir })
     }
@@ -108,28 +88,4 @@ fn options(args: &SessionsArgs, screen: &Screen) -> ClientOptions {
         trace,
         ..defaults
     }
-}
-
-fn sessions_file(given: Option<&Path>) -> Outcome<PathBuf> {
-    if let Some(path) = given {
-        return Ok(path.to_owned());
-    }
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(path) = var("OUTLAST_SESSIONS") {
-        return Ok(path);
-    }
-    let base = var("XDG_CONFIG_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| var("HOME").map(|home| home.join(".config")));
-    base.map(|base| base.join("outlast/sessions.conf")).ok_or_else(|| {
-        Failure::usage("there is no home directory to find the sessions file in; give --sessions-file")
-    })
-}
-
-fn is_open(path: &Path) -> Outcome<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    let facts: io::Result<std::fs::Metadata> = std::fs::metadata(path);
-    facts
-        .map(|facts| facts.mode() & 0o077 != 0)
-        .map_err(|error| Failure::usage(format!("{} cannot be looked at: {error}", path.display())))
 }

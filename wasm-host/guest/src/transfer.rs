@@ -413,6 +413,7 @@ fn method(method: Method) -> HttpMethod {
         Method::Head => HttpMethod::Head,
         Method::Post => HttpMethod::Post,
         Method::Put => HttpMethod::Put,
+        Method::Patch => HttpMethod::Patch,
         Method::Delete => HttpMethod::Delete,
     }
 }

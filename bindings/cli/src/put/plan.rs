@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::upload::spec::{
-    ChecksumAlgorithm, CustomerKey, Integrity, ObjectProperties, OnFailure, Precondition, StorageTier,
-    UploadOptions,
+    ChecksumAlgorithm, CustomerKey, Integrity, ObjectProperties, OnFailure, PARALLEL_AUTO, Precondition,
+    StorageTier, UploadOptions,
 };
 use outlast_core::engine::wire::oci;
 use outlast_core::native::UploadSource;
@@ -28,8 +28,6 @@ const FILE_PART_MIB: u64 = 128;
 const STREAM_PART_MIB: u64 = 10;
 /// Default number of requests in flight. Source: the official command line.
 const PARALLEL: u32 = 10;
-/// Most requests in flight when their number is to be found out: they share 64 MiB of memory.
-const PARALLEL_AUTO: u32 = 100;
 /// Longest key file that is read, bytes; a key has 44.
 const MOST_KEY_BYTES: u64 = 4096;
 

@@ -153,6 +153,10 @@ pub enum OnFailure {
     Abort,
 }
 
+/// [`UploadOptions::parallel`] where the number is to be found out ([`UploadOptions::adaptive`]): so many requests share 64 MiB
+/// of memory.
+pub const PARALLEL_AUTO: u32 = 100;
+
 /// How an upload is carried out.
 #[derive(Clone, Debug)]
 pub struct UploadOptions {

@@ -26,6 +26,8 @@ pub enum Method {
     Post,
     /// PUT
     Put,
+    /// PATCH; no request of ours, but of callers who sign their own.
+    Patch,
     /// DELETE
     Delete,
 }
@@ -38,6 +40,7 @@ impl Method {
             Method::Head => "HEAD",
             Method::Post => "POST",
             Method::Put => "PUT",
+            Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         }
     }
