@@ -150,6 +150,11 @@
 #define OUTLAST_EVENT_CLOCK_SKEW 9
 // A session whose credentials the host supplies needs one: answer `request` with `outlast_session_supply`.
 #define OUTLAST_EVENT_CREDENTIAL_WANTED 10
+// The chain of refresh tokens has ended; the current credential serves to its own end: `error` says why and what to do.
+#define OUTLAST_EVENT_CHAIN_ENDED 11
+// From now on a service's credential (`text`, its name) acts on behalf of the user (`principal`), whose session does not
+// last: it ends at `horizon_unix_ms`, the work at `moment_unix_ms` (each 0 if it is not known).
+#define OUTLAST_EVENT_HANDED_OVER 12
 // The upload has its plan: `text` (the service's upload id, empty for a single request), `count` (parts, 0 for a single
 // request and for streams), `bytes` (part size), `part` (parts found stored by an earlier run).
 #define OUTLAST_EVENT_STARTED 20
@@ -207,6 +212,8 @@
 #define OUTLAST_INTEGRITY_VERIFY 1
 // Nothing is computed or compared.
 #define OUTLAST_INTEGRITY_OFF 2
+// As many requests in flight as the link turns out to use; the engine finds out by measuring.
+#define OUTLAST_PARALLEL_AUTO 4294967295
 // CRC-32C, the default.
 #define OUTLAST_CHECKSUM_CRC32C 1
 // SHA-256.
@@ -254,7 +261,7 @@ typedef int32_t outlast_status;
 
 // What happened. Which fields mean something is said at each `OUTLAST_EVENT_*`; all others are 0.
 //
-// Ownership: `error` and `text` belong to the event and live until `outlast_event_clear`.
+// Ownership: `error`, `text` and `principal` belong to the event and live until `outlast_event_clear`.
 typedef struct outlast_event {
   // Set it to `sizeof(outlast_event)` before the event is filled.
   size_t size;
@@ -294,6 +301,8 @@ typedef struct outlast_event {
   uint32_t reserved;
   // A line or a name; see the kind.
   struct outlast_str text;
+  // On whose behalf; see the kind.
+  struct outlast_str principal;
   // The failure, or NULL. Do not free it: `outlast_event_clear` does.
   struct outlast_error *error;
   // Of the library; leave it alone.
@@ -330,7 +339,9 @@ typedef struct outlast_client_options {
   struct outlast_str cert_bundle;
   // Proxy for all requests; not given: what the environment says.
   struct outlast_str proxy;
-  // Told a line per request and per decision worth one; NULL: nobody is.
+  // `--opc-client-request-id`: sent with every request, for finding them in the service's logs; not given: none.
+  struct outlast_str opc_client_request_id;
+  // `--debug`: told a line per request and per decision worth one; NULL: nobody is.
   outlast_debug_fn debug_fn;
   // Given to `debug_fn`.
   void *debug_data;
@@ -360,11 +371,11 @@ typedef struct outlast_token {
 typedef struct outlast_request {
   // `sizeof(outlast_request)`
   size_t size;
-  // `GET`, `HEAD`, `POST`, `PUT` or `DELETE`.
+  // `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
   struct outlast_str method;
   // The whole URL, encoded as it will be sent: what is signed is what must be sent.
   struct outlast_str url;
-  // 1: the body is covered by the signature: POST, and every PUT but those of objects and parts. 0: it is not.
+  // 1: the body is covered by the signature: POST, PATCH, and every PUT but those of objects and parts. 0: it is not.
   uint32_t sign_body;
   // Always 0.
   uint32_t reserved;
@@ -426,6 +437,28 @@ typedef struct outlast_oci_options {
   void *user_data;
 } outlast_oci_options;
 
+// Which session of the sessions file: OAuth 2.0, OpenID providers, FOLIO, credential programs and token files, as for
+// `outlast token NAME`.
+typedef struct outlast_defined_options {
+  // `sizeof(outlast_defined_options)`
+  size_t size;
+  // Its section's name; needed.
+  struct outlast_str name;
+  // `--sessions-file`; not given: `$OUTLAST_SESSIONS`, else `~/.config/outlast/sessions.conf`.
+  struct outlast_str sessions_file;
+  // `--endpoint`: base URL of the Object Storage that uploads go to, if there are any; plain http to this machine only,
+  // unless the client allows more. Not given: uploads fail.
+  struct outlast_str endpoint;
+  // `--wait-for-login`: how long callers wait, parked, for somebody to sign in, milliseconds. 0: fail at once.
+  uint64_t wait_for_login_ms;
+  // 1: refresh even when nobody asks; 0: what the file says. An upload in progress and `outlast_session_hold` imply it.
+  uint32_t timer;
+  // Always 0.
+  uint32_t reserved;
+  // Given back in the session's events.
+  void *user_data;
+} outlast_defined_options;
+
 // A session whose credentials the host supplies.
 typedef struct outlast_supplied_options {
   // `sizeof(outlast_supplied_options)`
@@ -446,19 +479,40 @@ typedef struct outlast_supplied_options {
   void *user_data;
 } outlast_supplied_options;
 
-// A credential: a session token with the key it is bound to, or an API key. Copied; wipe yours after the call.
+// Which service takes over, on whose behalf, and where that is written down.
+typedef struct outlast_service_options {
+  // `sizeof(outlast_service_options)`
+  size_t size;
+  // The service's credential: a profile of the official tools, for example one with an API key. Endpoints and
+  // `wait_for_login_ms` are the session's; those of the profile's options are not used. NULL: `name` says which.
+  const struct outlast_oci_options *profile;
+  // The service's credential: a section of the sessions file. Not given: `profile` says which.
+  struct outlast_str name;
+  // `--sessions-file`; not given: `$OUTLAST_SESSIONS`, else `~/.config/outlast/sessions.conf`.
+  struct outlast_str sessions_file;
+  // On whose behalf the service acts, for the record; needed.
+  struct outlast_str principal;
+  // The record, a path; needed. One JSON object a line is appended and made durable before the service acts. Made with mode
+  // 0600.
+  struct outlast_str audit_file;
+} outlast_service_options;
+
+// A credential: a session token with the key it is bound to, a bearer token, or an API key. Copied; wipe yours after the call.
 typedef struct outlast_credential {
   // `sizeof(outlast_credential)`
   size_t size;
-  // The session token (compact JWT, without `ST$`). Its `exp` and `sess_exp` are read.
+  // The session token (compact JWT, without `ST$`), whose `exp` and `sess_exp` are read; with `token_type` an access token.
   struct outlast_str token;
+  // `Bearer`, or another word: `token` signs nothing and goes out as `authorization: <token_type> <token>`. No key then.
+  struct outlast_str token_type;
   // Instead of a token: an API key's `<tenancy>/<user>/<fingerprint>`.
   struct outlast_str key_id;
   // The private key (PEM). Not given: the one of the credential before.
   struct outlast_str private_key;
   // The key's passphrase, if it is encrypted.
   struct outlast_str passphrase;
-  // When the credential ends, milliseconds since 1970 UTC; 0: what the token says. An API key ends only if told here.
+  // When the credential ends, milliseconds since 1970 UTC; 0: what the token says. An API key and a bearer token end only
+  // if told here.
   int64_t expires_unix_ms;
   // When the chain ends: beyond it a person has to sign in; 0: what the token says.
   int64_t horizon_unix_ms;
@@ -509,22 +563,30 @@ typedef struct outlast_upload_options {
   struct outlast_writer *writer;
   // `--part-size`, but in bytes; 0: 128 MiB. Raised by itself when the source would need more than 10,000 parts.
   uint64_t part_size_bytes;
-  // `--parallel-upload-count`, 1 to 1,000; 0: 10.
+  // `--parallel-upload-count`, 1 to 1,000; 0: 10. `OUTLAST_PARALLEL_AUTO`: as many as the link turns out to use, at most 100.
   uint32_t parallel_upload_count;
   // `--no-multipart`: 1: one request whatever the size.
   uint32_t no_multipart;
-  // `OUTLAST_INTEGRITY_*`
+  // `--integrity`: `OUTLAST_INTEGRITY_*`
   uint32_t integrity;
   // `--opc-checksum-algorithm`: `OUTLAST_CHECKSUM_*`
-  uint32_t checksum_algorithm;
+  uint32_t opc_checksum_algorithm;
+  // `--verify-checksum`: 1: MD5 of every part is compared as well, at the price of computing it.
+  uint32_t verify_checksum;
   // `--no-overwrite`: 1: fail with `PRECONDITION` if the object exists.
   uint32_t no_overwrite;
-  // `OUTLAST_ON_FAILURE_*`
+  // `--abort-on-failure`, or not: `OUTLAST_ON_FAILURE_*`
   uint32_t on_failure;
-  // Attempts of one part before its failure is final; 0: 60. Refusals (401) do not count.
-  uint32_t max_attempts;
-  // 1: abort what an earlier run left and begin anew.
+  // `--max-retries` of one part or request before its failure is final; 0: 59. Refusals (401) do not count.
+  uint32_t max_retries;
+  // `--no-retry`: 1: send every request once; refused credentials are still replaced.
+  uint32_t no_retry;
+  // `--restart`: 1: abort what an earlier run left and begin anew.
   uint32_t restart;
+  // Shortest time between progress events, milliseconds; 0: 250. `UINT32_MAX`: none are told.
+  uint32_t progress_interval_ms;
+  // Always 0.
+  uint32_t reserved;
   // `--if-match`: fail with `PRECONDITION` unless the object has this etag.
   struct outlast_str if_match;
   // `--content-type`
@@ -540,8 +602,8 @@ typedef struct outlast_upload_options {
   // `--storage-tier`: `Standard`, `InfrequentAccess` or `Archive`; not given: the bucket's.
   struct outlast_str storage_tier;
   // `--opc-sse-kms-key-id`
-  struct outlast_str kms_key_id;
-  // `--encryption-key`: base64 of a customer's 32 bytes; a secret.
+  struct outlast_str opc_sse_kms_key_id;
+  // What `--encryption-key-file` holds: base64 of a customer's 32 bytes; a secret.
   struct outlast_str encryption_key;
   // Base64 of that key's SHA-256.
   struct outlast_str encryption_key_sha256;
@@ -553,10 +615,6 @@ typedef struct outlast_upload_options {
   struct outlast_queue *events;
   // Given back in the upload's events.
   void *user_data;
-  // Shortest time between progress events, milliseconds; 0: 250. `UINT32_MAX`: none are told.
-  uint32_t progress_interval_ms;
-  // Always 0.
-  uint32_t reserved;
 } outlast_upload_options;
 
 // An object that was made. Texts are as the service sent them, empty where it sent none, and live as long as the upload.
@@ -649,9 +707,9 @@ const char *outlast_version(void);
 
 // Whether this library can do something: 1 or 0. Names that are not known are 0.
 //
-// Names: `session.oci`, `session.supplied`, `session.sign`, `session.sign-digest`, `session.token`, `upload.path`,
-// `upload.fd`, `upload.bytes`, `upload.read`, `upload.writer`, `upload.resume`, `upload.pause`, `events.queue`,
-// `events.callback`.
+// Names: `session.oci`, `session.defined`, `session.service`, `session.supplied`, `session.sign`, `session.sign-digest`,
+// `session.token`, `upload.path`, `upload.fd`, `upload.bytes`, `upload.read`, `upload.writer`, `upload.resume`,
+// `upload.pause`, `events.queue`, `events.callback`.
 // Threads: any. Errors: none.
 int32_t outlast_has_feature(struct outlast_str name);
 
@@ -924,6 +982,20 @@ outlast_status outlast_session_open_oci(struct outlast_client *client,
                                         struct outlast_session **out,
                                         struct outlast_error **err);
 
+// Opens a session of the sessions file by its name, as the command line does.
+//
+// Its tokens are for services of any kind: `outlast_session_token` gives the access token, `outlast_session_sign` the
+// headers that carry it. What a person signs in to is signed in to by `outlast login NAME`; stored sign-ins are read and kept
+// in the client's `state_dir`, and are refreshed once, however many programs use them.
+// The file is read now, the credential in the background: what is wrong with it is told by the first call that needs it.
+// Blocks for local files only. Ownership: free it with `outlast_session_free`. Threads: any.
+// Errors: `CONFIG` (no such file or section, what is wrong in it, a secret in it that others can read), `INVALID` (name,
+// endpoint, options), `CANCELLED` (closed), `FORKED`.
+outlast_status outlast_session_open_defined(struct outlast_client *client,
+                                            const struct outlast_defined_options *options,
+                                            struct outlast_session **out,
+                                            struct outlast_error **err);
+
 // Opens a session whose credentials the host supplies: each time one is needed, `OUTLAST_EVENT_CREDENTIAL_WANTED` is told,
 // and `outlast_session_supply` answers it. Somebody must listen to the client's queue or callback.
 //
@@ -933,6 +1005,17 @@ outlast_status outlast_session_open_supplied(struct outlast_client *client,
                                              const struct outlast_supplied_options *options,
                                              struct outlast_session **out,
                                              struct outlast_error **err);
+
+// Names a service's credential that takes over from a session when an upload would outlive it, or when it has ended.
+//
+// The session itself goes first. Before the service acts its credential is checked and the change is recorded;
+// `OUTLAST_EVENT_HANDED_OVER` tells it. Callers wait meanwhile. There is no way back, and the service ends with the session.
+// Blocks for local files only. Threads: any.
+// Errors: `INVALID` (options; the session has a service already), `CONFIG` (files of the service), `STATE` (the record cannot
+// be written), `CANCELLED` (closed), `FORKED`.
+outlast_status outlast_session_service(struct outlast_session *session,
+                                       const struct outlast_service_options *options,
+                                       struct outlast_error **err);
 
 // Supplies a credential: `request` is that of an `OUTLAST_EVENT_CREDENTIAL_WANTED`, or 0 to bring one unasked.
 //

@@ -35,6 +35,8 @@ type ClientOptions struct {
 	CertBundle string
 	// Proxy for all requests; "": what the environment says.
 	Proxy string
+	// OpcClientRequestID is sent with every request, for finding them in the service's logs; "": none.
+	OpcClientRequestID string
 	// Debug is told a line per request and per decision worth one, never a secret. It is called from several threads at once
 	// and must not block for long.
 	Debug func(line string)
@@ -91,6 +93,7 @@ func NewClient(options *ClientOptions) (*Client, error) {
 	raw.state_dir = fields.text(options.StateDir)
 	raw.cert_bundle = fields.text(options.CertBundle)
 	raw.proxy = fields.text(options.Proxy)
+	raw.opc_client_request_id = fields.text(options.OpcClientRequestID)
 	if err := fields.failed(); err != nil {
 		return nil, err
 	}

@@ -38,11 +38,12 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // Request is a request that you send yourself, for [Session.Sign].
 type Request struct {
-	// Method is GET, HEAD, POST, PUT or DELETE.
+	// Method is GET, HEAD, POST, PUT, PATCH or DELETE.
 	Method string
 	// URL is the whole one, encoded as it will be sent: what is signed is what must be sent.
 	URL string
-	// SignBody: the body is covered by the signature. So it is for POST, and every PUT but those of objects and parts.
+	// SignBody: the body is covered by the signature. So it is for POST, PATCH, and every PUT but those of objects and
+	// parts.
 	SignBody bool
 	// Body that is covered; may be empty.
 	Body []byte
@@ -106,17 +107,20 @@ func headers(handle *C.outlast_headers) *SignedHeaders {
 	return signed
 }
 
-// Credential is what a supplier gives: a session token with the key it is bound to, or an API key. It prints no secrets.
+// Credential is what a supplier gives: a session token with the key it is bound to, a bearer token, or an API key. It prints
+// no secrets.
 type Credential struct {
-	// Token is the session token (compact JWT, without "ST$"). Its ends are read from it.
+	// Token is the session token (compact JWT, without "ST$"), whose ends are read from it; with TokenType an access token.
 	Token string `json:"-"`
+	// TokenType is "Bearer", or another word: Token signs nothing and is sent as it is. No key then.
+	TokenType string
 	// KeyID, instead of a token, is an API key's "<tenancy>/<user>/<fingerprint>".
 	KeyID string
 	// PrivateKey is PEM; may be left out when it is the same as before.
 	PrivateKey []byte `json:"-"`
 	// Passphrase of the key, if it is encrypted.
 	Passphrase string `json:"-"`
-	// ExpiresAt is when the credential ends; zero: what the token says. An API key ends only if told here.
+	// ExpiresAt is when the credential ends; zero: what the token says. An API key and a bearer token end only if told here.
 	ExpiresAt time.Time
 	// Horizon is when the chain ends, and a person has to sign in; zero: what the token says.
 	Horizon time.Time
@@ -152,6 +156,7 @@ func supply(handle *C.outlast_session, request uint64, credential Credential) er
 	raw := structOf[C.outlast_credential](fields)
 	raw.size = C.sizeof_outlast_credential
 	raw.token = fields.text(credential.Token)
+	raw.token_type = fields.text(credential.TokenType)
 	raw.key_id = fields.text(credential.KeyID)
 	raw.private_key = fields.bytes(credential.PrivateKey)
 	raw.passphrase = fields.text(credential.Passphrase)

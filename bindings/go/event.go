@@ -31,6 +31,11 @@ const (
 	EventResumed EventKind = "resumed"
 	// EventClockSkew: server and local clock differ by Delay (server minus local); requests are dated by the server's.
 	EventClockSkew EventKind = "clock-skew"
+	// EventChainEnded: the chain of refresh tokens has ended; the current credential serves to its own end: Err.
+	EventChainEnded EventKind = "chain-ended"
+	// EventHandedOver: from now on a service's credential (Text) acts on behalf of Principal, whose session does not last: it
+	// ends at Horizon, the work at Moment (each zero if it is not known).
+	EventHandedOver EventKind = "handed-over"
 	// EventCredentialWanted: a supplied session asked its function.
 	EventCredentialWanted EventKind = "credential-wanted"
 	// EventStarted: the upload has its plan: Text (the service's id of it; empty for a single request), Count (parts; 0 for a
@@ -69,6 +74,8 @@ var eventKinds = map[C.uint32_t]EventKind{
 	C.OUTLAST_EVENT_RESUMED:              EventResumed,
 	C.OUTLAST_EVENT_CLOCK_SKEW:           EventClockSkew,
 	C.OUTLAST_EVENT_CREDENTIAL_WANTED:    EventCredentialWanted,
+	C.OUTLAST_EVENT_CHAIN_ENDED:          EventChainEnded,
+	C.OUTLAST_EVENT_HANDED_OVER:          EventHandedOver,
 	C.OUTLAST_EVENT_STARTED:              EventStarted,
 	C.OUTLAST_EVENT_PART_STARTED:         EventPartStarted,
 	C.OUTLAST_EVENT_PART_STORED:          EventPartStored,
@@ -113,6 +120,8 @@ type Event struct {
 	Exchanged bool
 	// Text is a line or a name; see the kind.
 	Text string
+	// Principal is on whose behalf a service acts.
+	Principal string
 	// Err is the failure, if there was one.
 	Err *Error
 
@@ -148,6 +157,7 @@ func convert(raw *C.outlast_event) Event {
 		Resumable:  raw.flags&C.OUTLAST_FLAG_RESUMABLE != 0,
 		Exchanged:  raw.flags&C.OUTLAST_FLAG_EXCHANGED != 0,
 		Text:       goText(raw.text),
+		Principal:  goText(raw.principal),
 		request:    uint64(raw.request),
 	}
 	if raw.error != nil {

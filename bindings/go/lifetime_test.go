@@ -36,10 +36,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		check(t, err)
 		uploader := session.Uploader()
 		for _, source := range []outlast.Source{outlast.Bytes(cloudtest.Random(mib)), outlast.Reader(strings.NewReader("a stream"))} {
-			_, err = uploader.Upload(ctx, source, outlast.UploadOptions{Bucket: cloud.Bucket, Name: "left", PartSize: mib / 2})
+			_, err = uploader.Upload(ctx, source, outlast.UploadOptions{BucketName: cloud.Bucket, Name: "left", PartSize: mib / 2})
 			check(t, err)
 		}
-		upload, err := uploader.Start(ctx, outlast.Bytes(cloudtest.Random(mib)), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "unfinished", OnFailure: outlast.Abort})
+		upload, err := uploader.Start(ctx, outlast.Bytes(cloudtest.Random(mib)), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "unfinished", OnFailure: outlast.Abort})
 		check(t, err)
 		check(t, upload.Close())
 		short, cancel := context.WithTimeout(ctx, time.Millisecond)
@@ -62,7 +62,7 @@ func TestWhatIsForgottenIsClosed(t *testing.T) {
 	forget := func() {
 		session, err := outlast.OpenSession(cloud.Options(login))
 		check(t, err)
-		upload, err := session.Uploader().Start(t.Context(), outlast.Bytes(cloudtest.Random(mib)), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "forgotten"})
+		upload, err := session.Uploader().Start(t.Context(), outlast.Bytes(cloudtest.Random(mib)), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "forgotten"})
 		check(t, err)
 		if len(cloudtest.Threads(t)) == 0 {
 			t.Error("there are no threads to be ended")
@@ -121,7 +121,7 @@ func TestUploadsUnderAHungryCollector(t *testing.T) {
 			sources := []outlast.Source{outlast.Bytes(data), outlast.Reader(&stingy{data: data})}
 			name := fmt.Sprintf("hungry-%d", number)
 			result, err := uploader.Upload(ctx, sources[number%2], outlast.UploadOptions{
-				Bucket: cloud.Bucket, Name: name, PartSize: mib / 4, Metadata: map[string]string{"number": name},
+				BucketName: cloud.Bucket, Name: name, PartSize: mib / 4, Metadata: map[string]string{"number": name},
 				Progress: func(outlast.Progress) { runtime.GC() },
 			})
 			if err != nil {
@@ -142,7 +142,7 @@ func TestBadInputIsAnErrorAndNothingElse(t *testing.T) {
 	uploader, ctx := session.Uploader(), t.Context()
 	closed, err := outlast.OpenSession(cloud.Options(cloud.SignIn(time.Hour)))
 	check(t, err)
-	upload, err := uploader.Start(ctx, outlast.Bytes(nil), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "ended"})
+	upload, err := uploader.Start(ctx, outlast.Bytes(nil), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "ended"})
 	check(t, err)
 	_, err = upload.Wait(ctx)
 	check(t, err)
@@ -158,8 +158,8 @@ func TestBadInputIsAnErrorAndNothingElse(t *testing.T) {
 		empty      = outlast.Bytes(nil)
 	)
 	start := func(source outlast.Source, options outlast.UploadOptions) error {
-		if options.Bucket == "" {
-			options.Bucket = cloud.Bucket
+		if options.BucketName == "" {
+			options.BucketName = cloud.Bucket
 		}
 		_, err := uploader.Upload(ctx, source, options)
 		return err
@@ -179,7 +179,7 @@ func TestBadInputIsAnErrorAndNothingElse(t *testing.T) {
 		"closed session held":    {closed.Hold(), outlast.ErrInvalid},
 		"closed session looked":  {second(closed.Status()), outlast.ErrInvalid},
 		"closed session's name":  {second(closed.Namespace(ctx)), outlast.ErrInvalid},
-		"closed session uploads": {second(closed.Uploader().Upload(ctx, empty, outlast.UploadOptions{Namespace: "n", Bucket: "b", Name: "x"})), outlast.ErrInvalid},
+		"closed session uploads": {second(closed.Uploader().Upload(ctx, empty, outlast.UploadOptions{Namespace: "n", BucketName: "b", Name: "x"})), outlast.ErrInvalid},
 		"closed client":          {second(closed.Client().OpenSession(outlast.SessionOptions{})), outlast.ErrInvalid},
 		"closed client's rate":   {closed.Client().LimitRate(1), outlast.ErrInvalid},
 		"closed upload":          {second(upload.Progress()), outlast.ErrInvalid},
@@ -206,10 +206,10 @@ func TestBadInputIsAnErrorAndNothingElse(t *testing.T) {
 		"no UTF-8":               {start(empty, outlast.UploadOptions{Name: "\xff\xfe"}), outlast.ErrInvalid},
 		"negative part":          {start(empty, outlast.UploadOptions{Name: "x", PartSize: -1}), outlast.ErrInvalid},
 		"huge part":              {start(empty, outlast.UploadOptions{Name: "x", PartSize: math.MaxInt64}), outlast.ErrInvalid},
-		"negative parallel":      {start(empty, outlast.UploadOptions{Name: "x", Parallel: -1}), outlast.ErrInvalid},
-		"huge parallel":          {start(empty, outlast.UploadOptions{Name: "x", Parallel: math.MaxInt}), outlast.ErrInvalid},
+		"negative parallel":      {start(empty, outlast.UploadOptions{Name: "x", ParallelUploadCount: -1}), outlast.ErrInvalid},
+		"huge parallel":          {start(empty, outlast.UploadOptions{Name: "x", ParallelUploadCount: math.MaxInt}), outlast.ErrInvalid},
 		"unknown integrity":      {start(empty, outlast.UploadOptions{Name: "x", Integrity: "perhaps"}), outlast.ErrInvalid},
-		"unknown checksum":       {start(empty, outlast.UploadOptions{Name: "x", Checksum: "MD4"}), outlast.ErrInvalid},
+		"unknown checksum":       {start(empty, outlast.UploadOptions{Name: "x", OpcChecksumAlgorithm: "MD4"}), outlast.ErrInvalid},
 		"unknown on-failure":     {start(empty, outlast.UploadOptions{Name: "x", OnFailure: "explode"}), outlast.ErrInvalid},
 		"unknown tier":           {start(empty, outlast.UploadOptions{Name: "x", StorageTier: "Attic"}), outlast.ErrInvalid},
 		"unknown cancel":         {upload.Cancel("explode"), outlast.ErrInvalid},
@@ -255,7 +255,7 @@ func TestClosingInTheMiddle(t *testing.T) {
 	check(t, err)
 	session, err := client.OpenSession(cloud.Options(cloud.SignIn(time.Hour)))
 	check(t, err)
-	upload, err := session.Uploader().Start(t.Context(), outlast.Bytes(cloudtest.Random(8*mib)), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "middle", PartSize: mib})
+	upload, err := session.Uploader().Start(t.Context(), outlast.Bytes(cloudtest.Random(8*mib)), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "middle", PartSize: mib})
 	check(t, err)
 	var together sync.WaitGroup
 	closing := make(chan struct{})

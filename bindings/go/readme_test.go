@@ -7,7 +7,7 @@ import (
 )
 
 func TestEveryExampleOfTheReadme(t *testing.T) {
-	cloudtest.RunExamples(t, "README.md", "go", 6)
+	cloudtest.RunExamples(t, "README.md", "go", 7)
 	for _, name := range []string{"db.tar", "dump.gz", "with-progress", "watched", "supplied"} {
 		if !cloudtest.Start(t).HasIn("backups", name) {
 			t.Errorf("no example made %s", name)

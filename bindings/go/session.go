@@ -19,9 +19,14 @@ const defaultSupplyTimeout = 60 * time.Second
 
 // SessionOptions says which credential to keep alive, and for which service. Names are those of the command line's flags.
 //
-// Without Supply it is the session of an OCI profile, found as the official tools find it, by the same environment variables
-// and defaults.
+// It is the session of an OCI profile, found as the official tools find it, by the same environment variables and defaults;
+// with Name a session of the sessions file (OAuth 2.0, OpenID providers, FOLIO, credential programs, token files); with Supply
+// one whose credentials you give.
 type SessionOptions struct {
+	// Name of a session of the sessions file, as for "outlast token NAME".
+	Name string
+	// SessionsFile: --sessions-file; "": $OUTLAST_SESSIONS, else ~/.config/outlast/sessions.conf.
+	SessionsFile string
 	// ConfigFile: --config-file; "": ~/.oci/config.
 	ConfigFile string
 	// Profile: --profile; "": DEFAULT.
@@ -156,10 +161,13 @@ func (c *Client) OpenSession(options SessionOptions) (*Session, error) {
 	state.number = h.listen(state)
 	fields := newFields()
 	defer fields.free()
-	if options.Supply == nil {
-		err = state.openOCI(fields, &options)
-	} else {
+	switch {
+	case options.Supply != nil:
 		err = state.openSupplied(fields, &options)
+	case options.Name != "" || options.SessionsFile != "":
+		err = state.openDefined(fields, &options)
+	default:
+		err = state.openOCI(fields, &options)
 	}
 	if err != nil {
 		h.forget(state.number)
@@ -197,6 +205,34 @@ func (s *sessionState) openOCI(fields *fields, options *SessionOptions) error {
 	return check(C.outlast_session_open_oci(s.hub.handle, raw, &s.handle, &slot), slot)
 }
 
+// profile says whether there are options that only a profile has.
+func (o *SessionOptions) profile() bool {
+	texts := o.ConfigFile + o.Profile + o.Auth + o.Region + o.AuthEndpoint + o.Passphrase
+	return texts != "" || o.ReadOnly || o.MintSession != 0
+}
+
+func (s *sessionState) openDefined(fields *fields, options *SessionOptions) error {
+	raw := structOf[C.outlast_defined_options](fields)
+	raw.size = C.sizeof_outlast_defined_options
+	raw.name = fields.text(options.Name)
+	raw.sessions_file = fields.text(options.SessionsFile)
+	raw.endpoint = fields.text(options.Endpoint)
+	raw.wait_for_login_ms = fields.millis("WaitForLogin", options.WaitForLogin)
+	raw.timer = fields.flag(options.Timer)
+	if options.profile() {
+		fields.fail("Name", "is given together with options of a profile")
+	}
+	if options.Title != "" || options.SupplyTimeout != 0 {
+		fields.fail("Title or SupplyTimeout", "is given without Supply")
+	}
+	setNumber(&raw.user_data, s.number)
+	if err := fields.failed(); err != nil {
+		return err
+	}
+	var slot *C.outlast_error
+	return check(C.outlast_session_open_defined(s.hub.handle, raw, &s.handle, &slot), slot)
+}
+
 func (s *sessionState) openSupplied(fields *fields, options *SessionOptions) error {
 	raw := structOf[C.outlast_supplied_options](fields)
 	raw.size = C.sizeof_outlast_supplied_options
@@ -205,9 +241,8 @@ func (s *sessionState) openSupplied(fields *fields, options *SessionOptions) err
 	raw.supply_timeout_ms = fields.millis("SupplyTimeout", options.SupplyTimeout)
 	raw.wait_for_login_ms = fields.millis("WaitForLogin", options.WaitForLogin)
 	raw.timer = fields.flag(options.Timer)
-	profile := options.ConfigFile + options.Profile + options.Auth + options.Region + options.AuthEndpoint + options.Passphrase
-	if profile != "" || options.ReadOnly || options.MintSession != 0 {
-		fields.fail("Supply", "is given together with options of a profile")
+	if options.profile() || options.Name != "" || options.SessionsFile != "" {
+		fields.fail("Supply", "is given together with options of a profile or of the sessions file")
 	}
 	setNumber(&raw.user_data, s.number)
 	if err := fields.failed(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -192,7 +193,7 @@ func TestCredentialsFromTheHost(t *testing.T) {
 	})
 	check(t, err)
 	defer session.Close()
-	result, err := session.Uploader().Upload(t.Context(), outlast.Bytes([]byte("supplied")), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "supplied"})
+	result, err := session.Uploader().Upload(t.Context(), outlast.Bytes([]byte("supplied")), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "supplied"})
 	check(t, err)
 	if result.Size != 8 || asked.Load() != 1 || string(cloud.Stored("supplied")) != "supplied" {
 		t.Fatalf("%+v, asked %d times", result, asked.Load())
@@ -200,6 +201,92 @@ func TestCredentialsFromTheHost(t *testing.T) {
 	check(t, session.Supply(read()))
 	if err := session.Supply(outlast.Credential{Token: "no token"}); !errors.Is(err, outlast.ErrConfig) {
 		t.Fatal(err)
+	}
+}
+
+func TestABearerTokenFromTheHost(t *testing.T) {
+	cloud := cloudtest.Start(t)
+	session, err := outlast.OpenSession(outlast.SessionOptions{
+		Endpoint: cloud.Endpoint,
+		Supply: func(context.Context) (outlast.Credential, error) {
+			return outlast.Credential{Token: "abc.def", TokenType: "bearer", ExpiresAt: time.Now().Add(time.Hour)}, nil
+		},
+	})
+	check(t, err)
+	defer session.Close()
+	signed, err := session.Sign(t.Context(), outlast.Request{Method: "PATCH", URL: cloud.Endpoint + "/any"})
+	check(t, err)
+	if found := signed.Get("authorization"); found != "Bearer abc.def" {
+		t.Fatal(found)
+	}
+}
+
+func TestASessionOfTheSessionsFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "sessions.conf")
+	check(t, os.WriteFile(filepath.Join(dir, "token"), []byte("from-a-file"), 0o600))
+	check(t, os.WriteFile(file, []byte("[pod]\nfile = token\n"), 0o600))
+	session, err := outlast.OpenSession(outlast.SessionOptions{Name: "pod", SessionsFile: file})
+	check(t, err)
+	defer session.Close()
+	token, err := session.Token(t.Context())
+	check(t, err)
+	if token.Value != "from-a-file" {
+		t.Fatal(token.Value)
+	}
+	if _, err := outlast.OpenSession(outlast.SessionOptions{Name: "none", SessionsFile: file}); !errors.Is(err, outlast.ErrConfig) {
+		t.Fatal(err)
+	}
+	if _, err := outlast.OpenSession(outlast.SessionOptions{Name: "pod", Profile: "LAB"}); !errors.Is(err, outlast.ErrInvalid) {
+		t.Fatal(err)
+	}
+}
+
+func TestAServiceTakesOverOnRecord(t *testing.T) {
+	cloud := cloudtest.Start(t)
+	login := cloud.SignIn(time.Second)
+	var service struct {
+		ConfigFile string `json:"config_file"`
+		KeyID      string `json:"key_id"`
+	}
+	check(t, json.Unmarshal(cloud.Control("api_key", map[string]any{"profile": "SERVICE", "dir": t.TempDir()}), &service))
+	client, err := outlast.NewClient(nil)
+	check(t, err)
+	defer client.Close()
+	events := client.Events(t.Context())
+	session, err := client.OpenSession(cloud.Options(login))
+	check(t, err)
+	defer session.Close()
+	audit := filepath.Join(t.TempDir(), "audit.ndjson")
+	by := outlast.ServiceOptions{Profile: "SERVICE", ConfigFile: service.ConfigFile, Principal: "ann", AuditFile: audit}
+	check(t, session.Service(by))
+	if err := session.Service(by); !errors.Is(err, outlast.ErrInvalid) {
+		t.Fatal(err)
+	}
+	// The user's files are gone: nothing renews the session, whose token ends within a second.
+	check(t, os.Remove(login.KeyFile))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for found := ""; found != service.KeyID; {
+		token, err := session.Token(ctx)
+		check(t, err)
+		found = token.Value
+	}
+	check(t, client.Close())
+	handed := 0
+	for event := range events {
+		if event.Kind == outlast.EventHandedOver {
+			handed++
+			if event.Text != "SERVICE" || event.Principal != "ann" {
+				t.Fatalf("%+v", event)
+			}
+		}
+	}
+	if handed != 1 {
+		t.Fatalf("handed over %d times", handed)
+	}
+	if record, err := os.ReadFile(audit); err != nil || !strings.Contains(string(record), `"ann"`) {
+		t.Fatalf("%s %v", record, err)
 	}
 }
 

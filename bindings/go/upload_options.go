@@ -48,6 +48,9 @@ var (
 	}
 )
 
+// ParallelAuto, as ParallelUploadCount, has the engine find out how many requests the link can use.
+const ParallelAuto = math.MinInt
+
 // NoProgress, as ProgressInterval, has no progress told.
 const NoProgress time.Duration = math.MaxInt64
 
@@ -55,18 +58,22 @@ const NoProgress time.Duration = math.MaxInt64
 type UploadOptions struct {
 	// Namespace; "": asked of the service, once.
 	Namespace string
-	// Bucket is needed.
-	Bucket string
+	// BucketName is needed.
+	BucketName string
 	// Name of the object; "": the last piece of the file's path.
 	Name string
 	// PartSize in bytes; 0: 128 MiB. Raised by itself when the source would need more than 10,000 parts.
 	PartSize int64
-	// Parallel is how many parts are under way at most, 1 to 1,000; 0: 10.
-	Parallel int
+	// ParallelUploadCount is how many requests are under way at most, 1 to 1,000; 0: 10. [ParallelAuto]: as many as the link
+	// turns out to use, at most 100.
+	ParallelUploadCount int
 	// NoMultipart makes it one request whatever the size.
 	NoMultipart bool
 	Integrity   Integrity
-	Checksum    Checksum
+	// OpcChecksumAlgorithm is the additional checksum asked of the service.
+	OpcChecksumAlgorithm Checksum
+	// VerifyChecksum compares MD5 of every part as well, at the price of computing it.
+	VerifyChecksum bool
 	// NoOverwrite fails with [ErrPrecondition] if the object exists.
 	NoOverwrite bool
 	// IfMatch fails with [ErrPrecondition] unless the object has this etag.
@@ -78,15 +85,18 @@ type UploadOptions struct {
 	CacheControl       string
 	// StorageTier: Standard, InfrequentAccess or Archive; "": the bucket's.
 	StorageTier string
-	KMSKeyID    string
-	// EncryptionKey is base64 of a customer's 32 bytes, EncryptionKeySHA256 that of their SHA-256.
+	// OpcSSEKMSKeyID is the OCID of the master key that the service encrypts the object with.
+	OpcSSEKMSKeyID string
+	// EncryptionKey is what --encryption-key-file holds: base64 of a customer's 32 bytes, EncryptionKeySHA256 that of their SHA-256.
 	EncryptionKey       string
 	EncryptionKeySHA256 string
 	// Metadata by names without "opc-meta-".
 	Metadata  map[string]string
 	OnFailure OnFailure
-	// MaxAttempts of one part before its failure is final; 0: 60. Refusals (401) do not count.
-	MaxAttempts int
+	// MaxRetries of one part or request before its failure is final; 0: 59. Refusals (401) do not count.
+	MaxRetries int
+	// NoRetry sends every request once; refused credentials are still replaced.
+	NoRetry bool
 	// Restart aborts what an earlier run left and begins anew.
 	Restart bool
 	// SourceName names a source that is no path in messages, and by it an interrupted upload is found again: the same name
@@ -102,17 +112,23 @@ func (o *UploadOptions) write(fields *fields, namespace string, user uintptr) *C
 	raw := structOf[C.outlast_upload_options](fields)
 	raw.size = C.sizeof_outlast_upload_options
 	raw.namespace_name = fields.text(namespace)
-	raw.bucket_name = fields.text(o.Bucket)
+	raw.bucket_name = fields.text(o.BucketName)
 	raw.name = fields.text(o.Name)
 	raw.file = fields.text(o.SourceName)
 	raw.part_size_bytes = fields.u64("PartSize", o.PartSize)
-	raw.parallel_upload_count = fields.u32("Parallel", o.Parallel)
+	if o.ParallelUploadCount == ParallelAuto {
+		raw.parallel_upload_count = C.OUTLAST_PARALLEL_AUTO
+	} else {
+		raw.parallel_upload_count = fields.u32("ParallelUploadCount", o.ParallelUploadCount)
+	}
 	raw.no_multipart = fields.flag(o.NoMultipart)
 	raw.integrity = choice(fields, "Integrity", o.Integrity, integrities)
-	raw.checksum_algorithm = choice(fields, "Checksum", o.Checksum, checksums)
+	raw.opc_checksum_algorithm = choice(fields, "OpcChecksumAlgorithm", o.OpcChecksumAlgorithm, checksums)
+	raw.verify_checksum = fields.flag(o.VerifyChecksum)
 	raw.no_overwrite = fields.flag(o.NoOverwrite)
 	raw.on_failure = choice(fields, "OnFailure", o.OnFailure, onFailures)
-	raw.max_attempts = fields.u32("MaxAttempts", o.MaxAttempts)
+	raw.max_retries = fields.u32("MaxRetries", o.MaxRetries)
+	raw.no_retry = fields.flag(o.NoRetry)
 	raw.restart = fields.flag(o.Restart)
 	raw.if_match = fields.text(o.IfMatch)
 	raw.content_type = fields.text(o.ContentType)
@@ -121,7 +137,7 @@ func (o *UploadOptions) write(fields *fields, namespace string, user uintptr) *C
 	raw.content_disposition = fields.text(o.ContentDisposition)
 	raw.cache_control = fields.text(o.CacheControl)
 	raw.storage_tier = fields.text(o.StorageTier)
-	raw.kms_key_id = fields.text(o.KMSKeyID)
+	raw.opc_sse_kms_key_id = fields.text(o.OpcSSEKMSKeyID)
 	raw.encryption_key = fields.text(o.EncryptionKey)
 	raw.encryption_key_sha256 = fields.text(o.EncryptionKeySHA256)
 	raw.metadata, raw.metadata_count = o.pairs(fields)

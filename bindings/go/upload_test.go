@@ -44,7 +44,10 @@ func TestEverySourceBecomesItsObject(t *testing.T) {
 			if !special {
 				wanted = data
 			}
-			result, err := uploader.Upload(t.Context(), source, outlast.UploadOptions{Bucket: cloud.Bucket, Name: name, PartSize: mib})
+			result, err := uploader.Upload(t.Context(), source, outlast.UploadOptions{
+				BucketName: cloud.Bucket, Name: name, PartSize: mib,
+				ParallelUploadCount: outlast.ParallelAuto, VerifyChecksum: true, MaxRetries: 9,
+			})
 			check(t, err)
 			if !bytes.Equal(cloud.Stored(name), wanted) {
 				t.Fatal("the bytes stored are not those sent")
@@ -95,7 +98,7 @@ func TestFiveTokenLivesWithProgress(t *testing.T) {
 		}
 	}()
 	result, err := session.Uploader().Upload(ctx, outlast.File(path), outlast.UploadOptions{
-		Bucket: cloud.Bucket, PartSize: mib / 4, Parallel: 2,
+		BucketName: cloud.Bucket, PartSize: mib / 4, ParallelUploadCount: 2,
 		Progress: func(now outlast.Progress) { seen = append(seen, now) },
 	})
 	check(t, err)
@@ -131,7 +134,7 @@ func TestACancelledContextCancelsAndTheSameCallGoesOn(t *testing.T) {
 	cloud := cloudtest.Start(t)
 	uploader := slow(t, cloud)
 	path, data := cloudtest.WriteFile(t, "again", 4*mib)
-	options := outlast.UploadOptions{Bucket: cloud.Bucket, PartSize: mib, Parallel: 1}
+	options := outlast.UploadOptions{BucketName: cloud.Bucket, PartSize: mib, ParallelUploadCount: 1}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	options.Progress = func(now outlast.Progress) {
@@ -162,7 +165,7 @@ func TestADeadlineAbortsWhenAskedTo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := uploader.Upload(ctx, outlast.Bytes(cloudtest.Random(4*mib)), outlast.UploadOptions{
-		Bucket: cloud.Bucket, Name: "late", PartSize: mib, OnFailure: outlast.Abort,
+		BucketName: cloud.Bucket, Name: "late", PartSize: mib, OnFailure: outlast.Abort,
 	})
 	var failure *outlast.Error
 	if !errors.As(err, &failure) || !errors.Is(err, context.DeadlineExceeded) || !failure.Timeout() || failure.Resumable {
@@ -178,7 +181,7 @@ func TestAContextThatHasEndedStartsNothing(t *testing.T) {
 	uploader := cloud.Session(time.Hour, nil).Uploader()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := uploader.Upload(ctx, outlast.Bytes(nil), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "never"}); !errors.Is(err, context.Canceled) {
+	if _, err := uploader.Upload(ctx, outlast.Bytes(nil), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "never"}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if cloud.Has("never") {
@@ -190,7 +193,7 @@ func TestAWaitEndsWithItsContextAndLeavesTheUploadAlone(t *testing.T) {
 	cloud := cloudtest.Start(t)
 	uploader := slow(t, cloud)
 	upload, err := uploader.Start(t.Context(), outlast.Bytes(cloudtest.Random(2*mib)), outlast.UploadOptions{
-		Bucket: cloud.Bucket, Name: "patience", PartSize: mib, SourceName: "some bytes",
+		BucketName: cloud.Bucket, Name: "patience", PartSize: mib, SourceName: "some bytes",
 	})
 	check(t, err)
 	defer upload.Close()
@@ -217,7 +220,7 @@ func TestEventsTellTheWholeStory(t *testing.T) {
 	cloud := cloudtest.Start(t)
 	uploader := cloud.Session(time.Hour, nil).Uploader()
 	ctx := t.Context()
-	upload, err := uploader.Start(ctx, outlast.Bytes(cloudtest.Random(mib)), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "told", PartSize: mib / 4})
+	upload, err := uploader.Start(ctx, outlast.Bytes(cloudtest.Random(mib)), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "told", PartSize: mib / 4})
 	check(t, err)
 	defer upload.Close()
 	counts := map[outlast.EventKind]int{}
@@ -244,7 +247,7 @@ func TestErrorsSayWhatTheServiceSaid(t *testing.T) {
 	cloud := cloudtest.Start(t)
 	uploader := cloud.Session(time.Hour, nil).Uploader()
 	ctx := t.Context()
-	_, err := uploader.Upload(ctx, outlast.Bytes([]byte("x")), outlast.UploadOptions{Bucket: "no-such-bucket", Name: "x"})
+	_, err := uploader.Upload(ctx, outlast.Bytes([]byte("x")), outlast.UploadOptions{BucketName: "no-such-bucket", Name: "x"})
 	var failure *outlast.Error
 	if !errors.As(err, &failure) || !errors.Is(err, outlast.ErrNotFound) || errors.Is(err, outlast.ErrBusy) {
 		t.Fatal(err)
@@ -252,7 +255,7 @@ func TestErrorsSayWhatTheServiceSaid(t *testing.T) {
 	if failure.HTTPStatus != 404 || failure.ServiceCode != "BucketNotFound" || failure.RequestID == "" || failure.Retry != outlast.RetryNever {
 		t.Fatalf("%+v", failure)
 	}
-	once := outlast.UploadOptions{Bucket: cloud.Bucket, Name: "once", NoOverwrite: true}
+	once := outlast.UploadOptions{BucketName: cloud.Bucket, Name: "once", NoOverwrite: true}
 	_, err = uploader.Upload(ctx, outlast.Bytes([]byte("x")), once)
 	check(t, err)
 	if _, err = uploader.Upload(ctx, outlast.Bytes([]byte("y")), once); !errors.Is(err, outlast.ErrPrecondition) {
@@ -277,7 +280,7 @@ func TestWhatAReaderFailsWithIsTheCause(t *testing.T) {
 	}
 	for name, try := range sources {
 		t.Run(name, func(t *testing.T) {
-			_, err := uploader.Upload(t.Context(), try.source, outlast.UploadOptions{Bucket: cloud.Bucket, Name: name, PartSize: mib})
+			_, err := uploader.Upload(t.Context(), try.source, outlast.UploadOptions{BucketName: cloud.Bucket, Name: name, PartSize: mib})
 			if !errors.Is(err, outlast.ErrSource) || !errors.Is(err, try.cause) {
 				t.Fatalf("%v", err)
 			}
@@ -286,11 +289,11 @@ func TestWhatAReaderFailsWithIsTheCause(t *testing.T) {
 			}
 		})
 	}
-	_, err := uploader.Upload(t.Context(), outlast.Reader(panicking{}), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "panic"})
+	_, err := uploader.Upload(t.Context(), outlast.Reader(panicking{}), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "panic"})
 	if !errors.Is(err, outlast.ErrSource) || !strings.Contains(err.Error(), "panicked: on purpose") {
 		t.Fatal(err)
 	}
-	_, err = uploader.Upload(t.Context(), outlast.Reader(lying{}), outlast.UploadOptions{Bucket: cloud.Bucket, Name: "lie"})
+	_, err = uploader.Upload(t.Context(), outlast.Reader(lying{}), outlast.UploadOptions{BucketName: cloud.Bucket, Name: "lie"})
 	if !errors.Is(err, outlast.ErrSource) || !strings.Contains(err.Error(), "says that it read") {
 		t.Fatal(err)
 	}
@@ -312,7 +315,7 @@ func TestWhatIsWrittenBecomesTheObject(t *testing.T) {
 	cloud := cloudtest.Start(t)
 	uploader := cloud.Session(time.Hour, nil).Uploader()
 	data := cloudtest.Random(3*mib + 11)
-	options := outlast.UploadOptions{Bucket: cloud.Bucket, Name: "written", PartSize: mib / 2, Parallel: 2}
+	options := outlast.UploadOptions{BucketName: cloud.Bucket, Name: "written", PartSize: mib / 2, ParallelUploadCount: 2}
 	writer, err := uploader.Writer(t.Context(), options)
 	check(t, err)
 	_, err = io.CopyBuffer(writer, struct{ io.Reader }{bytes.NewReader(data)}, make([]byte, 70_001))
@@ -336,7 +339,7 @@ func TestWhatIsWrittenBecomesTheObject(t *testing.T) {
 		t.Error("an object was made of what was abandoned")
 	}
 
-	options.Bucket, options.Name = "no-such-bucket", "x"
+	options.BucketName, options.Name = "no-such-bucket", "x"
 	writer, err = uploader.Writer(t.Context(), options)
 	check(t, err)
 	for err == nil {
@@ -347,7 +350,7 @@ func TestWhatIsWrittenBecomesTheObject(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	writer, err = slow(t, cloud).Writer(ctx, outlast.UploadOptions{Bucket: cloud.Bucket, Name: "stopped", PartSize: mib / 2, Parallel: 1})
+	writer, err = slow(t, cloud).Writer(ctx, outlast.UploadOptions{BucketName: cloud.Bucket, Name: "stopped", PartSize: mib / 2, ParallelUploadCount: 1})
 	check(t, err)
 	time.AfterFunc(300*time.Millisecond, cancel)
 	for err == nil {

@@ -45,7 +45,9 @@ pub struct outlast_client_options {
     pub cert_bundle: outlast_str,
     /// Proxy for all requests; not given: what the environment says.
     pub proxy: outlast_str,
-    /// Told a line per request and per decision worth one; NULL: nobody is.
+    /// `--opc-client-request-id`: sent with every request, for finding them in the service's logs; not given: none.
+    pub opc_client_request_id: outlast_str,
+    /// `--debug`: told a line per request and per decision worth one; NULL: nobody is.
     pub debug_fn: outlast_debug_fn,
     /// Given to `debug_fn`.
     pub debug_data: *mut c_void,
@@ -91,11 +93,12 @@ impl Client {
         let defaults = ClientOptions::default();
         let or = |millis: u64, default| if millis == 0 { default } else { Duration::from_millis(millis) };
         // SAFETY: the caller of the exported function promises this for texts.
-        let (state_dir, ca_bundle, proxy) = unsafe {
+        let (state_dir, ca_bundle, proxy, request_id) = unsafe {
             (
                 view::path(options.state_dir, "state_dir")?,
                 view::path(options.cert_bundle, "cert_bundle")?,
                 view::text(options.proxy, "proxy")?,
+                view::text(options.opc_client_request_id, "opc_client_request_id")?,
             )
         };
         let io_buffer = usize::try_from(options.io_buffer_bytes)
@@ -111,7 +114,7 @@ impl Client {
             ca_bundle,
             proxy: proxy.map(str::to_owned),
             allow_http: truth(options.allow_http, "allow_http")?,
-            client_request_id: None,
+            client_request_id: request_id.map(str::to_owned),
             io_buffer: if io_buffer == 0 { defaults.io_buffer } else { io_buffer },
             seed: None,
             trace: debug.map(|debug| Arc::new(move |line: &str| debug.call(line)) as native::Trace),

@@ -35,6 +35,11 @@ pub const OUTLAST_EVENT_RESUMED: u32 = 8;
 pub const OUTLAST_EVENT_CLOCK_SKEW: u32 = 9;
 /// A session whose credentials the host supplies needs one: answer `request` with `outlast_session_supply`.
 pub const OUTLAST_EVENT_CREDENTIAL_WANTED: u32 = 10;
+/// The chain of refresh tokens has ended; the current credential serves to its own end: `error` says why and what to do.
+pub const OUTLAST_EVENT_CHAIN_ENDED: u32 = 11;
+/// From now on a service's credential (`text`, its name) acts on behalf of the user (`principal`), whose session does not
+/// last: it ends at `horizon_unix_ms`, the work at `moment_unix_ms` (each 0 if it is not known).
+pub const OUTLAST_EVENT_HANDED_OVER: u32 = 12;
 /// The upload has its plan: `text` (the service's upload id, empty for a single request), `count` (parts, 0 for a single
 /// request and for streams), `bytes` (part size), `part` (parts found stored by an earlier run).
 pub const OUTLAST_EVENT_STARTED: u32 = 20;
@@ -70,7 +75,7 @@ pub const OUTLAST_FLAG_EXCHANGED: u32 = 4;
 
 /// What happened. Which fields mean something is said at each `OUTLAST_EVENT_*`; all others are 0.
 ///
-/// Ownership: `error` and `text` belong to the event and live until `outlast_event_clear`.
+/// Ownership: `error`, `text` and `principal` belong to the event and live until `outlast_event_clear`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct outlast_event {
@@ -112,6 +117,8 @@ pub struct outlast_event {
     pub reserved: u32,
     /// A line or a name; see the kind.
     pub text: outlast_str,
+    /// On whose behalf; see the kind.
+    pub principal: outlast_str,
     /// The failure, or NULL. Do not free it: `outlast_event_clear` does.
     pub error: *mut outlast_error,
     /// Of the library; leave it alone.
@@ -130,9 +137,22 @@ pub(crate) struct Held {
 }
 
 impl Handle for Held {
-    type Rust = Text;
+    type Rust = Texts;
     const NAME: &'static str = "event text";
     const THREADS: bool = false;
+}
+
+/// The texts of an event.
+#[derive(Default)]
+pub(crate) struct Texts {
+    text: Text,
+    principal: Text,
+}
+
+impl Texts {
+    fn one(text: &str) -> Arc<Texts> {
+        Arc::new(Texts { text: Text::new(text), principal: Text::default() })
+    }
 }
 
 /// An event inside the library.
@@ -154,7 +174,7 @@ pub(crate) struct Happening {
     pub(crate) horizon: i64,
     pub(crate) delay_ms: i64,
     pub(crate) status: outlast_status,
-    pub(crate) text: Option<Arc<Text>>,
+    pub(crate) texts: Option<Arc<Texts>>,
     pub(crate) error: Option<Arc<Told>>,
 }
 
@@ -191,7 +211,7 @@ impl Happening {
             horizon: 0,
             delay_ms: 0,
             status: OUTLAST_OK,
-            text: None,
+            texts: None,
             error: None,
         }
     }
@@ -235,6 +255,16 @@ impl Happening {
             Notice::HorizonLearned { session, horizon } => {
                 Happening { session: session.0, moment: horizon.0, ..new(OUTLAST_EVENT_HORIZON_LEARNED) }
             }
+            Notice::ChainEnded { session, error, .. } => {
+                Happening { session: session.0, ..new(OUTLAST_EVENT_CHAIN_ENDED) }.with_error(error)
+            }
+            Notice::HandedOver { session, credential, principal, estimate, horizon } => Happening {
+                session: session.0,
+                moment: moment(*estimate),
+                horizon: moment(*horizon),
+                texts: Some(Arc::new(Texts { text: Text::new(credential), principal: Text::new(principal) })),
+                ..new(OUTLAST_EVENT_HANDED_OVER)
+            },
             Notice::Expiring { session, expires_at } => {
                 Happening { session: session.0, moment: expires_at.0, ..new(OUTLAST_EVENT_EXPIRING) }
             }
@@ -263,7 +293,7 @@ impl Happening {
         };
         Some(match notice {
             Notice::Started { upload, upload_id, parts, part_size, found } => Happening {
-                text: upload_id.as_deref().map(|id| Arc::new(Text::new(id))),
+                texts: upload_id.as_deref().map(Texts::one),
                 count: *parts,
                 bytes: *part_size,
                 part: *found,
@@ -292,7 +322,7 @@ impl Happening {
             }
             Notice::Remark { upload, text } => Happening {
                 upload: upload.map_or(0, |upload| upload.0),
-                text: Some(Arc::new(Text::new(text))),
+                texts: Some(Texts::one(text)),
                 ..Happening::new(OUTLAST_EVENT_REMARK)
             },
             Notice::Paused { upload, paused } => {
@@ -318,13 +348,18 @@ impl Happening {
                 | OUTLAST_EVENT_CLOSED
                 | OUTLAST_EVENT_CREDENTIAL_WANTED
                 | OUTLAST_EVENT_PARKED
+                | OUTLAST_EVENT_CHAIN_ENDED
+                | OUTLAST_EVENT_HANDED_OVER
         )
     }
 
     /// The struct for the host. It owns handles: clear it.
     pub(crate) fn expose(self) -> outlast_event {
-        let text = self.text.as_ref().map_or(outlast_str::NONE, |text| text.view());
-        let owned = self.text.map_or(ptr::null_mut(), handle::new::<Held>);
+        let view = |which: fn(&Texts) -> &Text| {
+            self.texts.as_deref().map_or(outlast_str::NONE, |texts| which(texts).view())
+        };
+        let (text, principal) = (view(|texts| &texts.text), view(|texts| &texts.principal));
+        let owned = self.texts.map_or(ptr::null_mut(), handle::new::<Held>);
         outlast_event {
             size: size_of::<outlast_event>(),
             kind: self.kind,
@@ -345,6 +380,7 @@ impl Happening {
             status: self.status,
             reserved: 0,
             text,
+            principal,
             error: self.error.map_or(ptr::null_mut(), handle::new::<outlast_error>),
             owned: owned.cast(),
         }

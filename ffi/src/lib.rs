@@ -43,6 +43,8 @@ mod session;
 
 mod open;
 
+mod service;
+
 mod supply;
 
 mod headers;
@@ -67,6 +69,7 @@ pub use headers::*;
 pub use host::{outlast_debug_fn, outlast_event_fn, outlast_free_fn, outlast_read_fn};
 pub use open::*;
 pub use queue::*;
+pub use service::*;
 pub use session::*;
 pub use status::*;
 pub use supply::{outlast_credential, outlast_session_supply, outlast_session_supply_failed};

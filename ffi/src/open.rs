@@ -1,4 +1,5 @@
-//! Opening sessions: from the profile that the official tools use, or with credentials that the host supplies.
+//! Opening sessions: from the profile that the official tools use, from the sessions file, or with credentials that the host
+//! supplies.
 
 use std::ffi::c_void;
 use std::fs;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use outlast_core::engine::config::{Identity, KeySource, Overrides, Settings, Surroundings};
 use outlast_core::engine::sign::SigningKey;
+use outlast_core::native::source::definition;
 use outlast_core::native::{Endpoints, SessionSpec, SourceSpec};
 use outlast_core::{Error, ErrorKind};
 
@@ -59,6 +61,30 @@ pub struct outlast_oci_options {
     pub user_data: *mut c_void,
 }
 
+/// Which session of the sessions file: OAuth 2.0, OpenID providers, FOLIO, credential programs and token files, as for
+/// `outlast token NAME`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct outlast_defined_options {
+    /// `sizeof(outlast_defined_options)`
+    pub size: usize,
+    /// Its section's name; needed.
+    pub name: outlast_str,
+    /// `--sessions-file`; not given: `$OUTLAST_SESSIONS`, else `~/.config/outlast/sessions.conf`.
+    pub sessions_file: outlast_str,
+    /// `--endpoint`: base URL of the Object Storage that uploads go to, if there are any; plain http to this machine only,
+    /// unless the client allows more. Not given: uploads fail.
+    pub endpoint: outlast_str,
+    /// `--wait-for-login`: how long callers wait, parked, for somebody to sign in, milliseconds. 0: fail at once.
+    pub wait_for_login_ms: u64,
+    /// 1: refresh even when nobody asks; 0: what the file says. An upload in progress and `outlast_session_hold` imply it.
+    pub timer: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Given back in the session's events.
+    pub user_data: *mut c_void,
+}
+
 /// A session whose credentials the host supplies.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -87,6 +113,11 @@ unsafe impl Sized1 for outlast_oci_options {
     const NAME: &'static str = "outlast_oci_options";
 }
 // SAFETY: as above.
+unsafe impl Sized1 for outlast_defined_options {
+    const LEAST: usize = size_of::<outlast_defined_options>();
+    const NAME: &'static str = "outlast_defined_options";
+}
+// SAFETY: as above.
 unsafe impl Sized1 for outlast_supplied_options {
     const LEAST: usize = size_of::<outlast_supplied_options>();
     const NAME: &'static str = "outlast_supplied_options";
@@ -110,10 +141,8 @@ pub unsafe extern "C" fn outlast_session_open_oci(
     guard(&err, || {
         let (options, out) = (options?, out.needed("the session")?);
         let client = handle::get(client)?;
-        let allow_http = client.native.options().allow_http;
         // SAFETY: the caller's promise for texts.
-        let (overrides, passphrase) = unsafe { read_overrides(&options, allow_http) }?;
-        let settings = settings(&overrides)?;
+        let (settings, source) = unsafe { of_profile(&client, &options) }?;
         let endpoints = Endpoints {
             storage: settings.storage_endpoint(None)?.base(),
             // A session that is never refreshed needs none.
@@ -122,13 +151,54 @@ pub unsafe extern "C" fn outlast_session_open_oci(
                 Err(_) => settings.storage_endpoint(None)?.base(),
             },
         };
-        let write = !truth(options.read_only, "read_only")?;
-        let source = source(&settings, passphrase, write, options.mint_session_minutes)?;
         let spec = SessionSpec {
             source,
             endpoints,
             wait_for_login: Duration::from_millis(options.wait_for_login_ms),
             timer: truth(options.timer, "timer")?,
+        };
+        open(&client, spec, None, options.user_data, &out)
+    })
+}
+
+/// Opens a session of the sessions file by its name, as the command line does.
+///
+/// Its tokens are for services of any kind: `outlast_session_token` gives the access token, `outlast_session_sign` the
+/// headers that carry it. What a person signs in to is signed in to by `outlast login NAME`; stored sign-ins are read and kept
+/// in the client's `state_dir`, and are refreshed once, however many programs use them.
+/// The file is read now, the credential in the background: what is wrong with it is told by the first call that needs it.
+/// Blocks for local files only. Ownership: free it with `outlast_session_free`. Threads: any.
+/// Errors: `CONFIG` (no such file or section, what is wrong in it, a secret in it that others can read), `INVALID` (name,
+/// endpoint, options), `CANCELLED` (closed), `FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlast_session_open_defined(
+    client: *mut outlast_client,
+    options: *const outlast_defined_options,
+    out: *mut *mut outlast_session,
+    err: *mut *mut outlast_error,
+) -> outlast_status {
+    // SAFETY: the caller's promise for structs and out parameters.
+    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
+    guard(&err, || {
+        let (options, out) = (options?, out.needed("the session")?);
+        let client = handle::get(client)?;
+        // SAFETY: the caller's promise for texts.
+        let (name, sessions_file, endpoint) = unsafe {
+            (
+                view::text(options.name, "name")?,
+                view::path(options.sessions_file, "sessions_file")?,
+                view::text(options.endpoint, "endpoint")?,
+            )
+        };
+        let name = name.ok_or_else(|| Failure::invalid("name is missing"))?;
+        let def = definition(name, sessions_file.as_deref(), client.native.options().allow_http)?;
+        // Its own requests go where the file says.
+        let endpoint = endpoint.unwrap_or("https://localhost").to_owned();
+        let spec = SessionSpec {
+            timer: truth(options.timer, "timer")? || def.timer,
+            source: SourceSpec::Defined { def: Box::new(def), vault_key: None },
+            endpoints: Endpoints { storage: endpoint.clone(), auth: endpoint },
+            wait_for_login: Duration::from_millis(options.wait_for_login_ms),
         };
         open(&client, spec, None, options.user_data, &out)
     })
@@ -191,6 +261,22 @@ fn open(
     let session = Session::new(native, Arc::clone(client), supply);
     out.set(handle::new::<outlast_session>(Arc::new(session)));
     Ok(())
+}
+
+/// What a profile's options say.
+///
+/// # Safety
+/// As `view::text` for all texts of the options.
+pub(crate) unsafe fn of_profile(
+    client: &Client,
+    options: &outlast_oci_options,
+) -> Result<(Settings, SourceSpec), Failure> {
+    // SAFETY: the caller's promise is the same.
+    let (overrides, passphrase) = unsafe { read_overrides(options, client.native.options().allow_http) }?;
+    let settings = settings(&overrides)?;
+    let write = !truth(options.read_only, "read_only")?;
+    let source = source(&settings, passphrase, write, options.mint_session_minutes)?;
+    Ok((settings, source))
 }
 
 type Read = (Overrides, Option<outlast_core::engine::secret::Secret<String>>);

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use outlast_core::engine::credential::Generation;
+use outlast_core::engine::credential::{Generation, Lease};
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::session::SessionState;
 use outlast_core::engine::wire::Method;
@@ -113,11 +113,11 @@ pub struct outlast_token {
 pub struct outlast_request {
     /// `sizeof(outlast_request)`
     pub size: usize,
-    /// `GET`, `HEAD`, `POST`, `PUT` or `DELETE`.
+    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: outlast_str,
     /// The whole URL, encoded as it will be sent: what is signed is what must be sent.
     pub url: outlast_str,
-    /// 1: the body is covered by the signature: POST, and every PUT but those of objects and parts. 0: it is not.
+    /// 1: the body is covered by the signature: POST, PATCH, and every PUT but those of objects and parts. 0: it is not.
     pub sign_body: u32,
     /// Always 0.
     pub reserved: u32,
@@ -176,16 +176,22 @@ pub unsafe extern "C" fn outlast_session_token(
     let (buffer, token, err) = unsafe { (Buffer::new(buffer, capacity), Out::new(token), Slot::new(err)) };
     guard(&err, || {
         let token = token?;
-        let lease = handle::get(session)?.native.lease_blocking(limit(timeout_ms))?;
-        let text = lease.grant.credential.expose_token();
-        let fits = buffer.fill(text.as_bytes());
-        token.fill(&outlast_token {
-            size: 0,
-            len: text.len(),
-            generation: lease.generation.0,
-            expires_unix_ms: lease.grant.expires_at.map_or(0, |at| at.0),
-        });
-        if fits { Ok(()) } else { Err(Failure::buffer(text.len() + 1)) }
+        let give = |lease: &Lease| {
+            let text = lease.grant.credential.expose_token();
+            token.fill(&outlast_token {
+                size: 0,
+                len: text.len(),
+                generation: lease.generation.0,
+                expires_unix_ms: lease.grant.expires_at.map_or(0, |at| at.0),
+            });
+            if buffer.fill(text.as_bytes()) { Ok(()) } else { Err(text.len() + 1) }
+        };
+        // What is fresh costs neither a share in the session nor one in the lease.
+        let given = match handle::look(session, |session| session.native.peek(give))? {
+            Some(given) => given,
+            None => give(&handle::get(session)?.native.lease_blocking(limit(timeout_ms))?),
+        };
+        given.map_err(Failure::buffer)
     })
 }
 
@@ -266,9 +272,9 @@ pub unsafe extern "C" fn outlast_session_sign_digest(
 }
 
 fn parse_method(text: &str) -> Result<Method, Failure> {
-    let all = [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete];
+    let all = [Method::Get, Method::Head, Method::Post, Method::Put, Method::Patch, Method::Delete];
     let found = all.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| Failure::invalid("method is none of GET, HEAD, POST, PUT, DELETE"))
+    found.ok_or_else(|| Failure::invalid("method is none of GET, HEAD, POST, PUT, PATCH, DELETE"))
 }
 
 /// Tells that a service answered 401 to a request made with `generation`. One refresh follows, however many tell it; an

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use outlast_core::engine::claims::session_grant;
 use outlast_core::engine::command::{ExchangeClass, ExchangeFailure};
-use outlast_core::engine::credential::{Credential, Grant};
+use outlast_core::engine::credential::{Bearer, Credential, Grant};
 use outlast_core::engine::sign::SigningKey;
 use outlast_core::engine::time::UnixMillis;
 use outlast_core::native::source::{Abilities, Source, Wire};
@@ -20,21 +20,24 @@ use crate::session::{outlast_session, secret};
 use crate::status::outlast_status;
 use crate::view::{self, Sized1, Slot, outlast_str};
 
-/// A credential: a session token with the key it is bound to, or an API key. Copied; wipe yours after the call.
+/// A credential: a session token with the key it is bound to, a bearer token, or an API key. Copied; wipe yours after the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct outlast_credential {
     /// `sizeof(outlast_credential)`
     pub size: usize,
-    /// The session token (compact JWT, without `ST$`). Its `exp` and `sess_exp` are read.
+    /// The session token (compact JWT, without `ST$`), whose `exp` and `sess_exp` are read; with `token_type` an access token.
     pub token: outlast_str,
+    /// `Bearer`, or another word: `token` signs nothing and goes out as `authorization: <token_type> <token>`. No key then.
+    pub token_type: outlast_str,
     /// Instead of a token: an API key's `<tenancy>/<user>/<fingerprint>`.
     pub key_id: outlast_str,
     /// The private key (PEM). Not given: the one of the credential before.
     pub private_key: outlast_str,
     /// The key's passphrase, if it is encrypted.
     pub passphrase: outlast_str,
-    /// When the credential ends, milliseconds since 1970 UTC; 0: what the token says. An API key ends only if told here.
+    /// When the credential ends, milliseconds since 1970 UTC; 0: what the token says. An API key and a bearer token end only
+    /// if told here.
     pub expires_unix_ms: i64,
     /// When the chain ends: beyond it a person has to sign in; 0: what the token says.
     pub horizon_unix_ms: i64,
@@ -228,14 +231,28 @@ impl State {
 /// As `view::text` for all texts of the credential.
 unsafe fn read_grant(supply: &Supply, given: &outlast_credential) -> Result<Grant, Failure> {
     // SAFETY: the caller's promise is the same.
-    let (token, key_id, pem, passphrase) = unsafe {
+    let (token, token_type, key_id, pem, passphrase) = unsafe {
         (
             secret(given.token, "token")?,
+            view::text(given.token_type, "token_type")?,
             view::text(given.key_id, "key_id")?,
             view::bytes(given.private_key)?,
             secret(given.passphrase, "passphrase")?,
         )
     };
+    let moment = |millis: i64| (millis != 0).then_some(UnixMillis(millis));
+    if let Some(token_type) = token_type {
+        let (Some(token), None, true) = (token, key_id, pem.is_empty()) else {
+            return Err(Failure::invalid("a token_type belongs to a token, and to no key"));
+        };
+        let bearer = Bearer::new(token, token_type)
+            .map_err(|_| Failure::invalid("token or token_type cannot stand in a header"))?;
+        return Ok(Grant {
+            expires_at: moment(given.expires_unix_ms),
+            horizon: moment(given.horizon_unix_ms),
+            ..Grant::new(Credential::Bearer(bearer))
+        });
+    }
     let key = if pem.is_empty() {
         let before = supply.lock().key.clone();
         before.ok_or_else(|| Failure::invalid("the first credential needs its private_key"))?
@@ -243,7 +260,6 @@ unsafe fn read_grant(supply: &Supply, given: &outlast_credential) -> Result<Gran
         let passphrase = passphrase.as_ref().map(|secret| secret.expose().as_str());
         Arc::new(SigningKey::from_pem(pem, passphrase)?)
     };
-    let moment = |millis: i64| (millis != 0).then_some(UnixMillis(millis));
     let mut grant = match (token, key_id) {
         (Some(token), None) => session_grant(token.expose(), key)?,
         (None, Some(key_id)) => {

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::os::fd::BorrowedFd;
 
 use outlast_core::engine::upload::spec::{
-    ChecksumAlgorithm, CustomerKey, Integrity, ObjectProperties, OnFailure, Precondition, StorageTier,
-    Target, UploadOptions,
+    ChecksumAlgorithm, CustomerKey, Integrity, ObjectProperties, OnFailure, PARALLEL_AUTO, Precondition,
+    StorageTier, Target, UploadOptions,
 };
 use outlast_core::native::{Bytes, UploadSource};
 use outlast_core::{Error, ErrorKind};
@@ -36,6 +36,9 @@ pub const OUTLAST_SOURCE_WRITER: u32 = 5;
 pub const OUTLAST_INTEGRITY_VERIFY: u32 = 1;
 /// Nothing is computed or compared.
 pub const OUTLAST_INTEGRITY_OFF: u32 = 2;
+
+/// As many requests in flight as the link turns out to use; the engine finds out by measuring.
+pub const OUTLAST_PARALLEL_AUTO: u32 = 4_294_967_295;
 
 /// CRC-32C, the default.
 pub const OUTLAST_CHECKSUM_CRC32C: u32 = 1;
@@ -93,22 +96,30 @@ pub struct outlast_upload_options {
 
     /// `--part-size`, but in bytes; 0: 128 MiB. Raised by itself when the source would need more than 10,000 parts.
     pub part_size_bytes: u64,
-    /// `--parallel-upload-count`, 1 to 1,000; 0: 10.
+    /// `--parallel-upload-count`, 1 to 1,000; 0: 10. `OUTLAST_PARALLEL_AUTO`: as many as the link turns out to use, at most 100.
     pub parallel_upload_count: u32,
     /// `--no-multipart`: 1: one request whatever the size.
     pub no_multipart: u32,
-    /// `OUTLAST_INTEGRITY_*`
+    /// `--integrity`: `OUTLAST_INTEGRITY_*`
     pub integrity: u32,
     /// `--opc-checksum-algorithm`: `OUTLAST_CHECKSUM_*`
-    pub checksum_algorithm: u32,
+    pub opc_checksum_algorithm: u32,
+    /// `--verify-checksum`: 1: MD5 of every part is compared as well, at the price of computing it.
+    pub verify_checksum: u32,
     /// `--no-overwrite`: 1: fail with `PRECONDITION` if the object exists.
     pub no_overwrite: u32,
-    /// `OUTLAST_ON_FAILURE_*`
+    /// `--abort-on-failure`, or not: `OUTLAST_ON_FAILURE_*`
     pub on_failure: u32,
-    /// Attempts of one part before its failure is final; 0: 60. Refusals (401) do not count.
-    pub max_attempts: u32,
-    /// 1: abort what an earlier run left and begin anew.
+    /// `--max-retries` of one part or request before its failure is final; 0: 59. Refusals (401) do not count.
+    pub max_retries: u32,
+    /// `--no-retry`: 1: send every request once; refused credentials are still replaced.
+    pub no_retry: u32,
+    /// `--restart`: 1: abort what an earlier run left and begin anew.
     pub restart: u32,
+    /// Shortest time between progress events, milliseconds; 0: 250. `UINT32_MAX`: none are told.
+    pub progress_interval_ms: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// `--if-match`: fail with `PRECONDITION` unless the object has this etag.
     pub if_match: outlast_str,
     /// `--content-type`
@@ -124,8 +135,8 @@ pub struct outlast_upload_options {
     /// `--storage-tier`: `Standard`, `InfrequentAccess` or `Archive`; not given: the bucket's.
     pub storage_tier: outlast_str,
     /// `--opc-sse-kms-key-id`
-    pub kms_key_id: outlast_str,
-    /// `--encryption-key`: base64 of a customer's 32 bytes; a secret.
+    pub opc_sse_kms_key_id: outlast_str,
+    /// What `--encryption-key-file` holds: base64 of a customer's 32 bytes; a secret.
     pub encryption_key: outlast_str,
     /// Base64 of that key's SHA-256.
     pub encryption_key_sha256: outlast_str,
@@ -138,10 +149,6 @@ pub struct outlast_upload_options {
     pub events: *mut outlast_queue,
     /// Given back in the upload's events.
     pub user_data: *mut c_void,
-    /// Shortest time between progress events, milliseconds; 0: 250. `UINT32_MAX`: none are told.
-    pub progress_interval_ms: u32,
-    /// Always 0.
-    pub reserved: u32,
 }
 
 // SAFETY: repr(C), size first; integers, pointers that may be NULL, optional functions.
@@ -250,12 +257,16 @@ impl outlast_upload_options {
         ];
         let integrities =
             [(OUTLAST_INTEGRITY_VERIFY, Integrity::Verify), (OUTLAST_INTEGRITY_OFF, Integrity::Off)];
-        let or = |value: u32, default: u32| if value == 0 { default } else { value };
         if self.reserved != 0 {
             return Err(Failure::invalid("reserved is not 0"));
         }
         // SAFETY: the caller's promise is the same.
         let (if_match, properties) = unsafe { (view::text(self.if_match, "if_match")?, self.properties()?) };
+        let integrity = choice(self.integrity, Integrity::Verify, &integrities, "integrity")?;
+        let also_md5 = truth(self.verify_checksum, "verify_checksum")?;
+        if also_md5 && integrity == Integrity::Off {
+            return Err(Failure::invalid("verify_checksum does not go with OUTLAST_INTEGRITY_OFF"));
+        }
         let precondition = match (if_match, truth(self.no_overwrite, "no_overwrite")?) {
             (Some(_), true) => return Err(Failure::invalid("if_match and no_overwrite exclude each other")),
             (Some(etag), false) => Precondition::Etag(etag.to_owned()),
@@ -264,16 +275,30 @@ impl outlast_upload_options {
         };
         Ok(UploadOptions {
             part_size: if self.part_size_bytes == 0 { defaults.part_size } else { self.part_size_bytes },
-            parallel: or(self.parallel_upload_count, defaults.parallel),
-            adaptive: defaults.adaptive,
+            parallel: match self.parallel_upload_count {
+                OUTLAST_PARALLEL_AUTO => PARALLEL_AUTO,
+                0 => defaults.parallel,
+                count => count,
+            },
+            adaptive: self.parallel_upload_count == OUTLAST_PARALLEL_AUTO,
             single: truth(self.no_multipart, "no_multipart")?,
-            integrity: choice(self.integrity, Integrity::Verify, &integrities, "integrity")?,
-            checksum: choice(self.checksum_algorithm, defaults.checksum, &checksums, "checksum_algorithm")?,
-            also_md5: defaults.also_md5,
+            integrity,
+            checksum: choice(
+                self.opc_checksum_algorithm,
+                defaults.checksum,
+                &checksums,
+                "opc_checksum_algorithm",
+            )?,
+            also_md5,
             precondition,
             properties,
             on_failure: on_failure(self.on_failure)?,
-            max_attempts: or(self.max_attempts, defaults.max_attempts),
+            max_attempts: match (self.max_retries, truth(self.no_retry, "no_retry")?) {
+                (0, false) => defaults.max_attempts,
+                (0, true) => 1,
+                (retries, false) => retries.saturating_add(1),
+                (_, true) => return Err(Failure::invalid("max_retries and no_retry exclude each other")),
+            },
         })
     }
 
@@ -305,7 +330,7 @@ impl outlast_upload_options {
             storage_tier,
             // SAFETY: the caller's promise is the same.
             metadata: unsafe { self.metadata() }?,
-            kms_key_id: text(self.kms_key_id, "kms_key_id")?,
+            kms_key_id: text(self.opc_sse_kms_key_id, "opc_sse_kms_key_id")?,
             customer_key,
             content_md5: None,
             content_checksum: None,

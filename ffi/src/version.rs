@@ -9,8 +9,10 @@ use crate::view::{self, outlast_str};
 /// change it.
 pub const OUTLAST_ABI_VERSION: u32 = 1;
 
-const FEATURES: [&str; 14] = [
+const FEATURES: [&str; 16] = [
     "session.oci",
+    "session.defined",
+    "session.service",
     "session.supplied",
     "session.sign",
     "session.sign-digest",
@@ -44,9 +46,9 @@ pub extern "C" fn outlast_version() -> *const c_char {
 
 /// Whether this library can do something: 1 or 0. Names that are not known are 0.
 ///
-/// Names: `session.oci`, `session.supplied`, `session.sign`, `session.sign-digest`, `session.token`, `upload.path`,
-/// `upload.fd`, `upload.bytes`, `upload.read`, `upload.writer`, `upload.resume`, `upload.pause`, `events.queue`,
-/// `events.callback`.
+/// Names: `session.oci`, `session.defined`, `session.service`, `session.supplied`, `session.sign`, `session.sign-digest`,
+/// `session.token`, `upload.path`, `upload.fd`, `upload.bytes`, `upload.read`, `upload.writer`, `upload.resume`,
+/// `upload.pause`, `events.queue`, `events.callback`.
 /// Threads: any. Errors: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlast_has_feature(name: outlast_str) -> i32 {

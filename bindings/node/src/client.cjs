@@ -16,6 +16,7 @@ const OPTIONS = {
   stateDir: ['state_dir', check.path],
   certBundle: ['cert_bundle', check.path],
   proxy: ['proxy', check.text],
+  opcClientRequestId: ['opc_client_request_id', check.text],
 };
 const KNOWN = Object.keys(OPTIONS);
 /** How long a client may take to put its uploads to rest. */

@@ -36,6 +36,7 @@ function convert(raw) {
     resumable,
     exchanged: Boolean(flags & constants.FLAG_EXCHANGED),
     text: raw.get('text'),
+    principal: raw.get('principal'),
     error,
   };
 }

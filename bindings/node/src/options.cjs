@@ -2,6 +2,7 @@
 'use strict';
 
 const { fileURLToPath } = require('node:url');
+const { constants } = require('./abi.cjs');
 const { Struct } = require('./memory.cjs');
 const { invalid } = require('./errors.cjs');
 
@@ -49,6 +50,11 @@ function count(value, what) {
     throw invalid(`${what} is ${shown(value)}; it must be a whole number from 0 to ${U32}`);
   }
   return value;
+}
+
+/** A number of requests in flight, or `auto`. */
+function parallel(value, what) {
+  return value === 'auto' ? constants.PARALLEL_AUTO : count(value, what);
 }
 
 /** A number of bytes, or another 64-bit number. */
@@ -129,5 +135,5 @@ function fill(kind, table, given) {
 }
 
 module.exports = {
-  text, secret, path, count, size, millis, flag, choice, moment, timeout, signal, callback, object, fill, shown,
+  text, secret, path, count, parallel, size, millis, flag, choice, moment, timeout, signal, callback, object, fill, shown,
 };

@@ -3,7 +3,7 @@
 
 const { constants } = require('./abi.cjs');
 const { functions } = require('./library.cjs');
-const { Place, Struct, block, read } = require('./memory.cjs');
+const { Place, Struct, address, block, read } = require('./memory.cjs');
 const { attempt, attemptOff, call, callOff } = require('./calls.cjs');
 const { OutlastError, invalid } = require('./errors.cjs');
 const { Client, asyncDispose, coreOf, isClient, rawCore } = require('./client.cjs');
@@ -28,6 +28,11 @@ const PROFILE = {
   readOnly: ['read_only', check.flag],
   mintSessionMinutes: ['mint_session_minutes', check.count],
 };
+const DEFINED = {
+  ...COMMON,
+  name: ['name', check.text],
+  sessionsFile: ['sessions_file', check.path],
+};
 const SUPPLIED = {
   ...COMMON,
   title: ['title', check.text],
@@ -37,6 +42,18 @@ const REQUEST = {
   method: ['method', check.text],
   url: ['url', check.text],
   contentType: ['content_type', check.text],
+};
+/** A service's credential: that of a profile, or a session of the sessions file. */
+const SERVICE_PROFILE = {
+  profile: ['profile', check.text],
+  configFile: ['config_file', check.path],
+  passphrase: ['passphrase', check.secret],
+};
+const SERVICE = {
+  name: ['name', check.text],
+  sessionsFile: ['sessions_file', check.path],
+  principal: ['principal', check.text],
+  auditFile: ['audit_file', check.path],
 };
 const STATES = ['empty', 'fresh', 'advisory', 'mandatory', 'parked', 'dead'];
 /** How long a call may occupy a thread of Node's pool while it waits for a credential. In between events are waited for. */
@@ -85,14 +102,14 @@ class Session {
   #fetch = null;
 
   constructor(options) {
-    const supplied = typeof options === 'object' && options !== null && options.supply !== undefined;
-    const table = supplied ? SUPPLIED : PROFILE;
+    const has = (option) => typeof options === 'object' && options !== null && options[option] !== undefined;
+    const supplied = has('supply');
+    const [kind, table, what] = kindOf(supplied, has('name') || has('sessionsFile'));
     const extra = supplied ? ['supply', 'client'] : ['client'];
-    const what = supplied ? 'options of a supplied session' : 'session options';
     const given = check.object(options, [...Object.keys(table), ...extra], what);
     if (given.client != null && !isClient(given.client)) throw invalid('client is no Client');
     if (supplied && typeof given.supply !== 'function') throw invalid('supply must be a function');
-    const struct = check.fill(supplied ? 'outlast_supplied_options' : 'outlast_oci_options', table, given);
+    const struct = check.fill(`outlast_${kind}_options`, table, given);
     this.#client = given.client ?? new Client();
     this.#ownsClient = given.client == null;
     const core = coreOf(this.#client);
@@ -105,7 +122,7 @@ class Session {
     struct.set('user_data', this.#number);
     const out = new Place();
     try {
-      call(supplied ? 'outlast_session_open_supplied' : 'outlast_session_open_oci', core.handle, struct, out);
+      call(`outlast_session_open_${kind}`, core.handle, struct, out);
     } catch (error) {
       core.unlisten(this.#number);
       if (this.#ownsClient) this.#client.close().catch(() => {});
@@ -245,6 +262,20 @@ class Session {
     call('outlast_session_release', this.#handle);
   }
 
+  service(options) {
+    this.#core();
+    const given = check.object(options, [...Object.keys(SERVICE_PROFILE), ...Object.keys(SERVICE)], 'options of a service');
+    const struct = check.fill('outlast_service_options', SERVICE, given);
+    const profile = check.fill('outlast_oci_options', SERVICE_PROFILE, given);
+    profile.set('read_only', 1);
+    if (given.profile !== undefined && given.profile !== null) struct.set('profile', address(profile.bytes));
+    try {
+      call('outlast_session_service', this.#handle, struct);
+    } finally {
+      profile.wipe();
+    }
+  }
+
   async namespace(options) {
     const limits = waitOptions(options);
     const core = this.#core();
@@ -305,6 +336,12 @@ class Session {
     });
     isSession = (value) => typeof value === 'object' && value !== null && #handle in value;
   }
+}
+
+/** How a session is opened: what the library calls that, the options there are, and words for them. */
+function kindOf(supplied, defined) {
+  if (supplied) return ['supplied', SUPPLIED, 'options of a supplied session'];
+  return defined ? ['defined', DEFINED, 'options of a session of the sessions file'] : ['oci', PROFILE, 'session options'];
 }
 
 function waitOptions(options, known = ['timeoutMs', 'signal']) {

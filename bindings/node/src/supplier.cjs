@@ -8,6 +8,7 @@ const check = require('./options.cjs');
 
 const CREDENTIAL = {
   token: ['token', check.secret],
+  tokenType: ['token_type', check.text],
   keyId: ['key_id', check.text],
   privateKey: ['private_key', check.secret],
   passphrase: ['passphrase', check.secret],

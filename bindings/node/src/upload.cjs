@@ -17,14 +17,15 @@ const FAILURE = { retain: constants.ON_FAILURE_RETAIN, abort: constants.ON_FAILU
 const INTEGRITY = { verify: constants.INTEGRITY_VERIFY, off: constants.INTEGRITY_OFF };
 const CHECKSUMS = { CRC32C: constants.CHECKSUM_CRC32C, SHA256: constants.CHECKSUM_SHA256, SHA384: constants.CHECKSUM_SHA384 };
 const OPTIONS = {
-  bucket: ['bucket_name', check.text],
+  bucketName: ['bucket_name', check.text],
   namespace: ['namespace_name', check.text],
   name: ['name', check.text],
   partSize: ['part_size_bytes', check.size],
-  parallel: ['parallel_upload_count', check.count],
+  parallelUploadCount: ['parallel_upload_count', check.parallel],
   noMultipart: ['no_multipart', check.flag],
   integrity: ['integrity', check.choice(INTEGRITY)],
-  checksum: ['checksum_algorithm', check.choice(CHECKSUMS)],
+  opcChecksumAlgorithm: ['opc_checksum_algorithm', check.choice(CHECKSUMS)],
+  verifyChecksum: ['verify_checksum', check.flag],
   noOverwrite: ['no_overwrite', check.flag],
   ifMatch: ['if_match', check.text],
   contentType: ['content_type', check.text],
@@ -33,11 +34,12 @@ const OPTIONS = {
   contentDisposition: ['content_disposition', check.text],
   cacheControl: ['cache_control', check.text],
   storageTier: ['storage_tier', check.text],
-  kmsKeyId: ['kms_key_id', check.text],
+  opcSseKmsKeyId: ['opc_sse_kms_key_id', check.text],
   encryptionKey: ['encryption_key', check.secret],
   encryptionKeySha256: ['encryption_key_sha256', check.text],
   onFailure: ['on_failure', check.choice(FAILURE)],
-  maxAttempts: ['max_attempts', check.count],
+  maxRetries: ['max_retries', check.count],
+  noRetry: ['no_retry', check.flag],
   restart: ['restart', check.flag],
   progressIntervalMs: ['progress_interval_ms', check.millis],
 };

@@ -45,7 +45,7 @@ class Uploader {
   }
 
   async #begin(source, options, signal) {
-    if (options.bucket === undefined || options.bucket === null) throw invalid('bucket is missing: the name of the bucket to upload to');
+    if (options.bucketName === undefined || options.bucketName === null) throw invalid('bucketName is missing: the name of the bucket to upload to');
     if (signal?.aborted) throw aborted(signal);
     const namespace = options.namespace ?? (await this.#askedNamespace(signal));
     // An upload is not begun for somebody who has gone.

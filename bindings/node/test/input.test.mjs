@@ -30,17 +30,19 @@ function invalid(named) {
 
 const uploads = [
   // option, values that it must not have
-  ['bucket', ['', undefined, null, 7, {}, 'a\0b']],
+  ['bucketName', ['', undefined, null, 7, {}, 'a\0b']],
   ['namespace', ['', 7, Symbol('s')]],
   ['name', ['', 7, 'a\0b']],
   ['partSize', [-1, 1.5, NaN, Infinity, -1n, 2n ** 64n, '5', 2 ** 60]],
-  ['parallel', [-1, 1001, 0.5, 2 ** 40, '3', NaN]],
-  ['maxAttempts', [-1, 2 ** 32, 'x']],
+  ['parallelUploadCount', [-1, 1001, 0.5, 2 ** 40, '3', 'Auto', NaN]],
+  ['maxRetries', [-1, 2 ** 32, 'x']],
+  ['noRetry', [0]],
+  ['verifyChecksum', ['yes']],
   ['noMultipart', [1, 'yes']],
   ['noOverwrite', [0]],
   ['restart', ['false']],
   ['integrity', ['maybe', 1, 'toString']],
-  ['checksum', ['MD4', 'crc32c', {}]],
+  ['opcChecksumAlgorithm', ['MD4', 'crc32c', {}]],
   ['onFailure', ['panic']],
   ['storageTier', ['Attic', 5]],
   ['contentType', [5, 'a\0b']],
@@ -50,17 +52,17 @@ const uploads = [
   ['signal', [{}, 'now']],
   ['onProgress', [5, {}]],
   ['encryptionKey', [5]],
-  ['bucketName', ['b']],
+  ['bucket', ['b']],
 ];
 // What the library itself calls these.
 const theirs = {
-  bucket: 'bucket', namespace: 'namespace', name: 'name', parallel: 'parallel', storageTier: 'storage', contentType: 'content', metadata: 'metadata',
+  bucketName: 'bucket', namespace: 'namespace', name: 'name', parallelUploadCount: 'parallel', storageTier: 'storage', contentType: 'content', metadata: 'metadata',
 };
 
 for (const [option, values] of uploads) {
   test(`upload option ${option}`, async () => {
     for (const value of values) {
-      const given = { bucket: cloud.bucket, name: 'bad', [option]: value };
+      const given = { bucketName: cloud.bucket, name: 'bad', [option]: value };
       const named = theirs[option] ?? option;
       await assert.rejects(uploader.upload(Buffer.from('x'), given), invalid(named), `${option}: ${String(value)}`);
     }
@@ -69,29 +71,29 @@ for (const [option, values] of uploads) {
 
 test('sources', async () => {
   for (const source of [7, null, undefined, {}, true, 5n, Symbol('s'), () => {}, new Date(), new URL('http://example.invalid/')]) {
-    await assert.rejects(uploader.upload(source, { bucket: cloud.bucket, name: 'bad' }), invalid(''), String(source));
+    await assert.rejects(uploader.upload(source, { bucketName: cloud.bucket, name: 'bad' }), invalid(''), String(source));
   }
-  await assert.rejects(uploader.upload('no-such-file', { bucket: cloud.bucket }), { code: 'source' });
-  await assert.rejects(uploader.upload('', { bucket: cloud.bucket, name: 'bad' }), OutlastError);
-  await assert.rejects(uploader.upload('.', { bucket: cloud.bucket, name: 'bad' }), { code: 'source' });
+  await assert.rejects(uploader.upload('no-such-file', { bucketName: cloud.bucket }), { code: 'source' });
+  await assert.rejects(uploader.upload('', { bucketName: cloud.bucket, name: 'bad' }), OutlastError);
+  await assert.rejects(uploader.upload('.', { bucketName: cloud.bucket, name: 'bad' }), { code: 'source' });
   const read = new Blob(['x']).stream();
   read.getReader();
-  await assert.rejects(uploader.upload(read, { bucket: cloud.bucket, name: 'bad' }), invalid('stream'));
+  await assert.rejects(uploader.upload(read, { bucketName: cloud.bucket, name: 'bad' }), invalid('stream'));
   for (const missing of [undefined, null, 'x', 5]) await assert.rejects(uploader.upload(Buffer.from('x'), missing), invalid(''));
   assert.deepEqual(await cloud.names(), []);
 });
 
 test('bytes that are taken away while they are copied, or change afterwards', async () => {
   const bytes = new Uint8Array(20 << 20).fill(1);
-  const upload = uploader.upload(bytes, { bucket: cloud.bucket, name: 'moved', namespace: cloud.namespace });
+  const upload = uploader.upload(bytes, { bucketName: cloud.bucket, name: 'moved', namespace: cloud.namespace });
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
   await assert.rejects(upload, { code: 'source-changed' });
   for (const gone of [bytes, bytes.buffer, [bytes]]) {
-    await assert.rejects(uploader.upload(gone, { bucket: cloud.bucket, name: 'moved' }), ({ code, cause }) => [code, cause?.code].includes('invalid-input'));
+    await assert.rejects(uploader.upload(gone, { bucketName: cloud.bucket, name: 'moved' }), ({ code, cause }) => [code, cause?.code].includes('invalid-input'));
   }
   assert.ok(!(await cloud.names()).includes('moved'));
   const small = Buffer.from(new ArrayBuffer(1 << 20)).fill(1);
-  const started = await uploader.start(small, { bucket: cloud.bucket, name: 'scribbled' });
+  const started = await uploader.start(small, { bucketName: cloud.bucket, name: 'scribbled' });
   small.fill(2);
   await started.wait();
   assert.ok((await cloud.stored('scribbled')).every((byte) => byte === 1));
@@ -141,7 +143,7 @@ test('credentials that a supplier returns', async () => {
 test('uploads are made by uploaders, and what ended stays ended', async () => {
   assert.throws(() => new Upload(), { code: 'invalid-input' });
   assert.throws(() => new Upload(Symbol('ours'), uploader.session, {}), { code: 'invalid-input' });
-  const upload = await uploader.start(Buffer.from('x'), { bucket: cloud.bucket, name: 'ended' });
+  const upload = await uploader.start(Buffer.from('x'), { bucketName: cloud.bucket, name: 'ended' });
   const result = await upload.wait();
   for (const call of [() => upload.pause(), () => upload.resume(), () => upload.cancel(), () => upload.cancel({ onFailure: 'abort' })]) call();
   assert.throws(() => upload.cancel({ onFailure: 'explode' }), { code: 'invalid-input' });

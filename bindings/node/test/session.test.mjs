@@ -1,6 +1,8 @@
 // Sessions alone.
 
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { inspect } from 'node:util';
 import { after, before, test } from 'node:test';
 import { Client, OutlastError, Session, Uploader, outlastFetch } from 'outlast';
@@ -107,7 +109,7 @@ test('credentials from the host', async () => {
   };
   await within({ supply, endpoint: cloud.endpoint, title: "the test's session" }, async (session) => {
     const uploader = new Uploader(session);
-    const result = await uploader.upload(Buffer.from('supplied'), { bucket: cloud.bucket, name: 'supplied' });
+    const result = await uploader.upload(Buffer.from('supplied'), { bucketName: cloud.bucket, name: 'supplied' });
     assert.equal(result.size, 8n);
   });
   assert.equal(asked, 1);
@@ -131,6 +133,50 @@ test('a supplier that fails is asked again, or says that a person is needed', as
   await within({ supply: refuse, endpoint: cloud.endpoint }, async (session) => {
     await assert.rejects(session.token({ timeoutMs: 10_000 }), { code: 'sign-in-needed', message: /nobody is at home/ });
   });
+});
+
+test('a bearer token from the host signs nothing and is sent as it is', async () => {
+  const supply = () => ({ token: 'abc.def', tokenType: 'bearer', expiresAt: Date.now() + 600_000 });
+  await within({ supply, endpoint: cloud.endpoint }, async (session) => {
+    assert.equal((await session.token()).value, 'abc.def');
+    const { headers } = await session.sign('PATCH', `${cloud.endpoint}/any`);
+    assert.deepEqual(headers, { authorization: 'Bearer abc.def' });
+  });
+});
+
+test('a PATCH is signed with its body', async () => {
+  await within(await cloud.login(), async (session) => {
+    const { headers } = await session.sign('PATCH', `${cloud.endpoint}/n/`, { body: '{}', contentType: 'application/json' });
+    assert.equal(headers['content-length'], '2');
+    assert.match(headers.authorization, /x-content-sha256/);
+    await assert.rejects(session.sign('TRACE', `${cloud.endpoint}/n/`), { code: 'invalid-input', message: /PATCH/ });
+  });
+});
+
+test('a session of the sessions file is opened by its name', async () => {
+  const sessionsFile = path.join(cloud.dir, 'sessions.conf');
+  writeFileSync(path.join(cloud.dir, 'a-token'), 'from-a-file');
+  writeFileSync(sessionsFile, '[pod]\nfile = a-token\n');
+  await within({ name: 'pod', sessionsFile }, async (session) => {
+    assert.equal((await session.token()).value, 'from-a-file');
+  });
+  assert.throws(() => new Session({ name: 'none', sessionsFile }), { code: 'config', message: /the file has pod/ });
+  assert.throws(() => new Session({ name: 'pod', profile: 'LAB' }), { code: 'invalid-input', message: /profile/ });
+});
+
+test('a service takes over from a session that has ended, on record', async () => {
+  const options = await cloud.login(1);
+  const service = await cloud.control('api_key', { profile: 'SERVICE', dir: cloud.dir });
+  await nextSecond();
+  await nextSecond();
+  const auditFile = path.join(cloud.dir, 'audit.ndjson');
+  await within(options, async (session) => {
+    const by = { profile: 'SERVICE', configFile: service.config_file, principal: 'ann', auditFile };
+    session.service(by);
+    assert.equal((await session.token({ timeoutMs: 20_000 })).value, service.key_id);
+    assert.throws(() => session.service(by), { code: 'invalid-input' });
+  });
+  assert.match(readFileSync(auditFile, 'utf8'), /"ann"/);
 });
 
 test('fetch signs, and sends a refused request once more', async () => {

@@ -57,7 +57,8 @@ test('every source becomes its object', async () => {
     'empty-stream': Readable.from([]),
   };
   for (const [name, source] of Object.entries(sources)) {
-    const result = await uploader.upload(source, { bucket: cloud.bucket, name, partSize: MIB });
+    const options = { parallelUploadCount: 'auto', verifyChecksum: true, maxRetries: 9 };
+    const result = await uploader.upload(source, { bucketName: cloud.bucket, name, partSize: MIB, ...options });
     const wanted = name.startsWith('empty') ? Buffer.alloc(0) : data;
     assert.ok((await cloud.stored(name)).equals(wanted), name);
     assert.equal(result.size, BigInt(wanted.length), name);
@@ -72,9 +73,9 @@ test('five token lifetimes with progress', async () => {
   const { client, uploader } = await slow(MIB / 4, 4);
   const seen = [];
   const result = await uploader.upload(file, {
-    bucket: cloud.bucket,
+    bucketName: cloud.bucket,
     partSize: BigInt(MIB / 2),
-    parallel: 2,
+    parallelUploadCount: 2,
     onProgress: (now) => seen.push(now),
   });
   assert.equal(result.parts, 10);
@@ -92,7 +93,7 @@ test('an aborted upload is cleanly over, and goes on later', async () => {
   const file = cloud.file('again', 4 * MIB);
   const { client, uploader } = await slow(MIB / 2);
   const abort = new AbortController();
-  const options = { bucket: cloud.bucket, partSize: MIB, parallel: 1 };
+  const options = { bucketName: cloud.bucket, partSize: MIB, parallelUploadCount: 1 };
   const reason = new Error('lunch');
   await assert.rejects(
     uploader.upload(file, {
@@ -117,12 +118,12 @@ test('a signal given to start cancels, one that was aborted before begins nothin
   const { client, uploader } = await slow(MIB / 4);
   const abort = new AbortController();
   const upload = await uploader.start(randomBytes(2 * MIB), {
-    bucket: cloud.bucket, name: 'signalled', partSize: MIB, signal: abort.signal, onFailure: 'abort',
+    bucketName: cloud.bucket, name: 'signalled', partSize: MIB, signal: abort.signal, onFailure: 'abort',
   });
   abort.abort();
   await assert.rejects(upload.wait(), { code: 'cancelled', resumable: false });
   await assert.rejects(
-    uploader.upload(randomBytes(9), { bucket: cloud.bucket, name: 'never', signal: AbortSignal.abort() }),
+    uploader.upload(randomBytes(9), { bucketName: cloud.bucket, name: 'never', signal: AbortSignal.abort() }),
     { name: 'AbortError', code: 'cancelled' },
   );
   assert.ok(!(await cloud.names()).includes('never'));
@@ -135,7 +136,7 @@ for (const [kind, fail] of [['throws', (error) => { throw error; }], ['rejects',
     const enough = new Error('enough');
     await assert.rejects(
       uploader.upload(randomBytes(3 * MIB), {
-        bucket: cloud.bucket,
+        bucketName: cloud.bucket,
         name: `enough-${kind}`,
         partSize: MIB,
         onFailure: 'abort',
@@ -150,7 +151,7 @@ for (const [kind, fail] of [['throws', (error) => { throw error; }], ['rejects',
 
 test('events tell the whole story, for two uploads at once', async () => {
   const one = async (name) => {
-    const upload = await uploader.start(randomBytes(MIB), { bucket: cloud.bucket, name, partSize: MIB / 4 });
+    const upload = await uploader.start(randomBytes(MIB), { bucketName: cloud.bucket, name, partSize: MIB / 4 });
     const kinds = [];
     for await (const event of upload.events()) {
       kinds.push(event.kind);
@@ -168,7 +169,7 @@ test('events tell the whole story, for two uploads at once', async () => {
 
 test('a timeout leaves the upload alone; pause and resume', async () => {
   const { client, uploader } = await slow(MIB / 2);
-  const upload = await uploader.start(randomBytes(2 * MIB), { bucket: cloud.bucket, name: 'patience', partSize: MIB });
+  const upload = await uploader.start(randomBytes(2 * MIB), { bucketName: cloud.bucket, name: 'patience', partSize: MIB });
   await assert.rejects(upload.wait({ timeoutMs: 50 }), { code: 'timeout', retry: 'later' });
   upload.pause();
   for await (const event of upload.events()) if (event.kind === 'paused') break;
@@ -192,7 +193,7 @@ test('the loop stays free, and a stream is read at the pace of the network', asy
     }
   }
   const result = await uploader.upload(source(), {
-    bucket: cloud.bucket, name: 'paced', partSize: MIB / 2, parallel: 2, progressIntervalMs: 50,
+    bucketName: cloud.bucket, name: 'paced', partSize: MIB / 2, parallelUploadCount: 2, progressIntervalMs: 50,
     onProgress: (now) => { if (BigInt(given) - now.sent > ahead) ahead = BigInt(given) - now.sent; },
   });
   clearInterval(ticking);
@@ -210,11 +211,11 @@ test('what a source throws is the cause', async () => {
     throw torn;
   }
   await assert.rejects(
-    uploader.upload(tape(), { bucket: cloud.bucket, name: 'torn', partSize: MIB }),
+    uploader.upload(tape(), { bucketName: cloud.bucket, name: 'torn', partSize: MIB }),
     (error) => error.code === 'source' && error.cause === torn,
   );
   await assert.rejects(
-    uploader.upload(['text'], { bucket: cloud.bucket, name: 'torn', partSize: MIB }),
+    uploader.upload(['text'], { bucketName: cloud.bucket, name: 'torn', partSize: MIB }),
     (error) => error.code === 'source' && error.cause.code === 'invalid-input',
   );
   assert.ok(!(await cloud.names()).includes('torn'));
@@ -224,7 +225,7 @@ test('a stream that says nothing more is ended with its upload', async () => {
   const silent = new Readable({ read() {} });
   silent.push(Buffer.alloc(10));
   const abort = new AbortController();
-  const upload = await uploader.start(silent, { bucket: cloud.bucket, name: 'silent' });
+  const upload = await uploader.start(silent, { bucketName: cloud.bucket, name: 'silent' });
   const closed = once(silent, 'close');
   const waiting = upload.wait({ signal: abort.signal });
   abort.abort();
@@ -233,20 +234,20 @@ test('a stream that says nothing more is ended with its upload', async () => {
 });
 
 test('errors say what the service said', async () => {
-  await assert.rejects(uploader.upload(Buffer.from('x'), { bucket: 'no-such-bucket', name: 'x' }), (error) => {
+  await assert.rejects(uploader.upload(Buffer.from('x'), { bucketName: 'no-such-bucket', name: 'x' }), (error) => {
     assert.deepEqual([error.code, error.retry, error.httpStatus, error.serviceCode], ['not-found', 'never', 404, 'BucketNotFound']);
     assert.ok(error.requestId);
     return true;
   });
-  await uploader.upload(Buffer.from('x'), { bucket: cloud.bucket, name: 'once' });
-  await assert.rejects(uploader.upload(Buffer.from('y'), { bucket: cloud.bucket, name: 'once', noOverwrite: true }), {
+  await uploader.upload(Buffer.from('x'), { bucketName: cloud.bucket, name: 'once' });
+  await assert.rejects(uploader.upload(Buffer.from('y'), { bucketName: cloud.bucket, name: 'once', noOverwrite: true }), {
     code: 'precondition',
   });
 });
 
 test('metadata and headers arrive', async () => {
   await uploader.upload(Buffer.from('x'), {
-    bucket: cloud.bucket, name: 'described', contentType: 'text/plain', metadata: { colour: 'blue', mood: 'calm' },
+    bucketName: cloud.bucket, name: 'described', contentType: 'text/plain', metadata: { colour: 'blue', mood: 'calm' },
   });
   const head = await uploader.session.fetch(`${cloud.endpoint}/n/${cloud.namespace}/b/${cloud.bucket}/o/described`, { method: 'HEAD' });
   assert.equal(head.headers.get('content-type'), 'text/plain');
@@ -256,18 +257,18 @@ test('metadata and headers arrive', async () => {
 
 test('closing puts an upload to rest', async () => {
   const { client, uploader } = await slow(MIB / 4);
-  const upload = await uploader.start(cloud.file('rest', 3 * MIB), { bucket: cloud.bucket, partSize: MIB / 4, parallel: 1 });
+  const upload = await uploader.start(cloud.file('rest', 3 * MIB), { bucketName: cloud.bucket, partSize: MIB / 4, parallelUploadCount: 1 });
   for await (const event of upload.events()) if (event.kind === 'part-stored') break;
   await client.close();
   await client.close();
   await assert.rejects(upload.wait(), { code: 'cancelled', resumable: true });
-  await assert.rejects(uploader.upload(Buffer.from('x'), { bucket: cloud.bucket, name: 'x' }), { code: 'cancelled' });
+  await assert.rejects(uploader.upload(Buffer.from('x'), { bucketName: cloud.bucket, name: 'x' }), { code: 'cancelled' });
 });
 
 test('leaving a block disposes of what was made in it', async () => {
   const dispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
   const { client, uploader } = await slow(MIB / 4);
-  const upload = await uploader.start(randomBytes(2 * MIB), { bucket: cloud.bucket, name: 'left-behind', partSize: MIB });
+  const upload = await uploader.start(randomBytes(2 * MIB), { bucketName: cloud.bucket, name: 'left-behind', partSize: MIB });
   await upload[dispose]();
   await assert.rejects(upload.wait(), { code: 'cancelled' });
   await uploader[dispose]();

@@ -88,6 +88,8 @@ export interface ClientOptions {
   /** Further certificate authorities: a PEM file. */
   certBundle?: string | URL;
   proxy?: string;
+  /** Sent with every request, for finding them in the service's logs. */
+  opcClientRequestId?: string;
 }
 
 /** Sessions and uploads that share threads, connections and a rate limit. */
@@ -144,6 +146,8 @@ interface CommonSessionOptions {
 /** The session of an OCI profile, found as the official tools find it. */
 export interface ProfileOptions extends CommonSessionOptions {
   supply?: never;
+  name?: never;
+  sessionsFile?: never;
   /** `DEFAULT` unless told otherwise. */
   profile?: string;
   /** `~/.oci/config` unless told otherwise. */
@@ -161,10 +165,33 @@ export interface ProfileOptions extends CommonSessionOptions {
   mintSessionMinutes?: number;
 }
 
-/** What a supplier returns: a session token, or an API key's id, and the private key. */
+/** A session of the sessions file: OAuth 2.0, OpenID providers, FOLIO, credential programs, token files. */
+export interface DefinedOptions extends CommonSessionOptions {
+  supply?: never;
+  profile?: never;
+  /** Its section, as for `outlast token NAME`. */
+  name: string;
+  /** `$OUTLAST_SESSIONS`, else `~/.config/outlast/sessions.conf`, unless told otherwise. */
+  sessionsFile?: string | URL;
+}
+
+/** A service's credential that takes over: an OCI profile's, or a session of the sessions file. */
+export type ServiceOptions = (
+  | { profile: string; configFile?: string | URL; passphrase?: string | Uint8Array; name?: never; sessionsFile?: never }
+  | { name: string; sessionsFile?: string | URL; profile?: never; configFile?: never; passphrase?: never }
+) & {
+  /** On whose behalf it acts, for the record. */
+  principal: string;
+  /** The record: a line of JSON is appended and made durable before the service acts. */
+  auditFile: string | URL;
+};
+
+/** What a supplier returns: a session token, or an API key's id, and the private key; or a bearer token. */
 export interface Credential {
-  /** The compact JWT, without `ST$`. */
+  /** The compact JWT, without `ST$`; with `tokenType` an access token. */
   token?: string | Uint8Array;
+  /** `Bearer`, or another word: the token signs nothing and is sent as it is. No key then. */
+  tokenType?: string;
   /** Instead of a token: `<tenancy>/<user>/<fingerprint>`. */
   keyId?: string;
   /** PEM; may be left out when it is the same as before. */
@@ -180,6 +207,8 @@ export interface Credential {
 export interface SuppliedOptions extends CommonSessionOptions {
   profile?: never;
   configFile?: never;
+  name?: never;
+  sessionsFile?: never;
   endpoint: string;
   /**
    * Called each time a credential is needed. What it throws, or is rejected with, is passing trouble, asked again later; an
@@ -192,10 +221,10 @@ export interface SuppliedOptions extends CommonSessionOptions {
   supplyTimeoutMs?: number;
 }
 
-export type SessionOptions = ProfileOptions | SuppliedOptions;
+export type SessionOptions = ProfileOptions | DefinedOptions | SuppliedOptions;
 
 export interface SignOptions extends WaitOptions {
-  /** Covered by the signature: for POST, and every PUT but those of objects and parts. May be empty. */
+  /** Covered by the signature: for POST, PATCH, and every PUT but those of objects and parts. May be empty. */
   body?: string | Uint8Array;
   /** `content-type` of a covered body, exactly as it will be sent. */
   contentType?: string;
@@ -221,6 +250,11 @@ export class Session {
   /** Keeps the session alive while nobody asks, until `release` or the session's end. Uploads do so by themselves. */
   hold(): void;
   release(): void;
+  /**
+   * Names a service's credential that takes over when an upload would outlive the session, or it has ended; the event
+   * `handed-over` tells it. There is no way back.
+   */
+  service(options: ServiceOptions): void;
   /** The tenancy's Object Storage namespace, asked of the service. */
   namespace(options?: WaitOptions): Promise<string>;
   /** A look; loads and refreshes nothing. */
@@ -293,6 +327,8 @@ export type EventKind =
   | 'resumed'
   | 'clock-skew'
   | 'credential-wanted'
+  | 'chain-ended'
+  | 'handed-over'
   | 'started'
   | 'part-started'
   | 'part-stored'
@@ -327,13 +363,15 @@ export interface UploadEvent {
   /** `refreshed`: by this client; otherwise somebody else put it where it was read. */
   exchanged: boolean;
   text: string | null;
+  /** `handed-over`: on whose behalf. */
+  principal: string | null;
   error: OutlastError | null;
 }
 
 /**
  * What can be uploaded. A path or an open file (`fs.promises.open`) is read by the library, and a path can be resumed. Bytes
  * are copied when the upload starts. Streams and iterables are read once, at the pace of the network, and hold at most
- * `parallel` parts in memory.
+ * `parallelUploadCount` parts in memory.
  */
 export type Source =
   | string
@@ -351,20 +389,22 @@ export type Source =
 
 /** Named as the command line's flags are. */
 export interface UploadOptions {
-  bucket: string;
+  bucketName: string;
   /** Asked of the service, once, unless told. */
   namespace?: string;
   /** The last piece of the path unless told otherwise. */
   name?: string;
   /** Bytes; 128 MiB unless told otherwise. Raised by itself when there would be more than 10,000 parts. */
   partSize?: number | bigint;
-  /** 1 to 1,000; 10 unless told otherwise. */
-  parallel?: number;
+  /** 1 to 1,000; 10 unless told otherwise. `auto`: as many as the link turns out to use, at most 100. */
+  parallelUploadCount?: number | 'auto';
   /** One request whatever the size. */
   noMultipart?: boolean;
   /** `verify`, the default: our checksums are compared with the service's. */
   integrity?: 'verify' | 'off';
-  checksum?: 'CRC32C' | 'SHA256' | 'SHA384';
+  opcChecksumAlgorithm?: 'CRC32C' | 'SHA256' | 'SHA384';
+  /** MD5 of every part is compared as well, at the price of computing it. */
+  verifyChecksum?: boolean;
   /** Fail with `precondition` if the object exists. */
   noOverwrite?: boolean;
   /** Fail with `precondition` unless the object has this etag. */
@@ -376,16 +416,18 @@ export interface UploadOptions {
   cacheControl?: string;
   /** `Standard`, `InfrequentAccess` or `Archive`; the bucket's unless told otherwise. */
   storageTier?: string;
-  kmsKeyId?: string;
-  /** Base64 of a customer's 32 bytes, and of their SHA-256. */
+  opcSseKmsKeyId?: string;
+  /** What `--encryption-key-file` holds: base64 of a customer's 32 bytes, and of their SHA-256. */
   encryptionKey?: string | Uint8Array;
   encryptionKeySha256?: string;
   /** Names without `opc-meta-`. */
   metadata?: Record<string, string>;
   /** What becomes of what is stored when the upload fails or is cancelled; `retain` is the default. */
   onFailure?: 'retain' | 'abort';
-  /** Attempts of one part before its failure is final; 60 unless told otherwise. */
-  maxAttempts?: number;
+  /** Retries of one part or request before its failure is final; 59 unless told otherwise. */
+  maxRetries?: number;
+  /** Send every request once; refused credentials are still replaced. */
+  noRetry?: boolean;
   /** Abort what an earlier run left and begin anew. */
   restart?: boolean;
   /** What to call a source that has no path: in messages, and to find an interrupted upload again. */

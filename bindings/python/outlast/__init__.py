@@ -2,7 +2,7 @@
 
 >>> import outlast
 >>> with outlast.Uploader(profile="LAB") as uploader:                       # doctest: +SKIP
-...     uploader.upload("db.tar", bucket="backups", progress=print)
+...     uploader.upload("db.tar", bucket_name="backups", progress=print)
 """
 
 from ._client import Client

@@ -42,6 +42,8 @@ EVENT_PARKED = 7
 EVENT_RESUMED = 8
 EVENT_CLOCK_SKEW = 9
 EVENT_CREDENTIAL_WANTED = 10
+EVENT_CHAIN_ENDED = 11
+EVENT_HANDED_OVER = 12
 EVENT_STARTED = 20
 EVENT_PART_STARTED = 21
 EVENT_PART_STORED = 22
@@ -69,6 +71,7 @@ SOURCE_READ = 4
 SOURCE_WRITER = 5
 INTEGRITY_VERIFY = 1
 INTEGRITY_OFF = 2
+PARALLEL_AUTO = 4294967295
 CHECKSUM_CRC32C = 1
 CHECKSUM_SHA256 = 2
 CHECKSUM_SHA384 = 3
@@ -104,6 +107,7 @@ class outlast_event(Structure):
         ("status", c_int32),
         ("reserved", c_uint32),
         ("text", outlast_str),
+        ("principal", outlast_str),
         ("error", c_void_p),
         ("owned", c_void_p),
     ]
@@ -121,6 +125,7 @@ class outlast_client_options(Structure):
         ("state_dir", outlast_str),
         ("cert_bundle", outlast_str),
         ("proxy", outlast_str),
+        ("opc_client_request_id", outlast_str),
         ("debug_fn", c_void_p),
         ("debug_data", c_void_p),
         ("debug_free_fn", c_void_p),
@@ -180,6 +185,19 @@ class outlast_oci_options(Structure):
     ]
 
 
+class outlast_defined_options(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", outlast_str),
+        ("sessions_file", outlast_str),
+        ("endpoint", outlast_str),
+        ("wait_for_login_ms", c_uint64),
+        ("timer", c_uint32),
+        ("reserved", c_uint32),
+        ("user_data", c_void_p),
+    ]
+
+
 class outlast_supplied_options(Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -193,10 +211,22 @@ class outlast_supplied_options(Structure):
     ]
 
 
+class outlast_service_options(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("profile", POINTER(outlast_oci_options)),
+        ("name", outlast_str),
+        ("sessions_file", outlast_str),
+        ("principal", outlast_str),
+        ("audit_file", outlast_str),
+    ]
+
+
 class outlast_credential(Structure):
     _fields_ = [
         ("size", c_size_t),
         ("token", outlast_str),
+        ("token_type", outlast_str),
         ("key_id", outlast_str),
         ("private_key", outlast_str),
         ("passphrase", outlast_str),
@@ -230,11 +260,15 @@ class outlast_upload_options(Structure):
         ("parallel_upload_count", c_uint32),
         ("no_multipart", c_uint32),
         ("integrity", c_uint32),
-        ("checksum_algorithm", c_uint32),
+        ("opc_checksum_algorithm", c_uint32),
+        ("verify_checksum", c_uint32),
         ("no_overwrite", c_uint32),
         ("on_failure", c_uint32),
-        ("max_attempts", c_uint32),
+        ("max_retries", c_uint32),
+        ("no_retry", c_uint32),
         ("restart", c_uint32),
+        ("progress_interval_ms", c_uint32),
+        ("reserved", c_uint32),
         ("if_match", outlast_str),
         ("content_type", outlast_str),
         ("content_language", outlast_str),
@@ -242,15 +276,13 @@ class outlast_upload_options(Structure):
         ("content_disposition", outlast_str),
         ("cache_control", outlast_str),
         ("storage_tier", outlast_str),
-        ("kms_key_id", outlast_str),
+        ("opc_sse_kms_key_id", outlast_str),
         ("encryption_key", outlast_str),
         ("encryption_key_sha256", outlast_str),
         ("metadata", POINTER(outlast_pair)),
         ("metadata_count", c_size_t),
         ("events", c_void_p),
         ("user_data", c_void_p),
-        ("progress_interval_ms", c_uint32),
-        ("reserved", c_uint32),
     ]
 
 
@@ -343,7 +375,9 @@ FUNCTIONS = {
     "outlast_session_namespace": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t), POINTER(c_void_p)]),
     "outlast_session_free": (None, [c_void_p]),
     "outlast_session_open_oci": (c_int32, [c_void_p, POINTER(outlast_oci_options), POINTER(c_void_p), POINTER(c_void_p)]),
+    "outlast_session_open_defined": (c_int32, [c_void_p, POINTER(outlast_defined_options), POINTER(c_void_p), POINTER(c_void_p)]),
     "outlast_session_open_supplied": (c_int32, [c_void_p, POINTER(outlast_supplied_options), POINTER(c_void_p), POINTER(c_void_p)]),
+    "outlast_session_service": (c_int32, [c_void_p, POINTER(outlast_service_options), POINTER(c_void_p)]),
     "outlast_session_supply": (c_int32, [c_void_p, c_uint64, POINTER(outlast_credential), POINTER(c_void_p)]),
     "outlast_session_supply_failed": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint64, outlast_str, POINTER(c_void_p)]),
     "outlast_headers_count": (c_size_t, [c_void_p]),

@@ -34,6 +34,7 @@ class Client(Owned):
         state_dir: str | os.PathLike[str] | None = None,
         cert_bundle: str | os.PathLike[str] | None = None,
         proxy: str | None = None,
+        opc_client_request_id: str | None = None,
         events: Queue | None = None,
     ) -> None:
         options = Options(
@@ -46,6 +47,7 @@ class Client(Owned):
             state_dir=state_dir,
             cert_bundle=cert_bundle,
             proxy=proxy,
+            opc_client_request_id=opc_client_request_id,
         )
         out, error = c_void_p(), c_void_p()
         queue = events._handle if events else None

@@ -39,6 +39,8 @@ class Event:
     reused: bool
     resumable: bool
     text: str | None
+    #: On whose behalf a service acts (``"handed-over"``).
+    principal: str | None
     error: Error | None
 
 
@@ -64,5 +66,6 @@ def convert(raw: _abi.outlast_event) -> Event:
         reused=bool(raw.flags & _abi.FLAG_REUSED),
         resumable=bool(raw.flags & _abi.FLAG_RESUMABLE),
         text=text(raw.text),
+        principal=text(raw.principal),
         error=error,
     )

@@ -8,7 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from ctypes import byref, c_size_t, c_void_p, create_string_buffer
+from ctypes import byref, c_size_t, c_void_p, create_string_buffer, pointer
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -61,9 +61,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Credential:
-    """What a supplier returns: a session token, or an API key's id, and the private key (PEM)."""
+    """What a supplier returns: a session token, or an API key's id, and the private key (PEM); or a bearer token."""
 
     token: str | None = field(default=None, repr=False)
+    #: ``"Bearer"``, or another word: the token signs nothing and is sent as it is. No key then.
+    token_type: str | None = None
     key_id: str | None = None
     #: May be left out when it is the same as before.
     private_key: bytes | None = field(default=None, repr=False)
@@ -75,9 +77,10 @@ class Credential:
 class Session(Owned):
     """A credential that is kept alive.
 
-    Without ``supply`` it is the session of an OCI profile, found as the official tools find it. With ``supply`` the
-    function is called, on a thread of this object, each time a credential is needed; it returns a :class:`Credential` or
-    raises (:class:`SignInNeeded` when only a person can help).
+    It is the session of an OCI profile, found as the official tools find it. With ``name`` it is a session of the sessions
+    file (OAuth 2.0, OpenID providers, FOLIO, credential programs, token files), as for ``outlast token NAME``. With ``supply``
+    the function is called, on a thread of this object, each time a credential is needed; it returns a :class:`Credential`
+    or raises (:class:`SignInNeeded` when only a person can help).
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class Session(Owned):
         profile: str | None = None,
         *,
         client: Client | None = None,
+        name: str | None = None,
+        sessions_file: str | os.PathLike[str] | None = None,
         config_file: str | os.PathLike[str] | None = None,
         auth: str | None = None,
         region: str | None = None,
@@ -99,9 +104,13 @@ class Session(Owned):
         title: str | None = None,
     ) -> None:
         self._listener: _Supplier | None = None
+        if name is not None and profile is not None:
+            raise ValueError("a session has either a profile or a name in the sessions file")
+        if name is None and sessions_file is not None:
+            raise ValueError("sessions_file is given without a name")
         if supply is not None:
-            if client is not None or profile is not None:
-                raise ValueError("a supplied session has a client of its own and no profile")
+            if client is not None or profile is not None or name is not None:
+                raise ValueError("a supplied session has a client of its own, no profile and no name")
             events = Queue()
             self.client = Client(events=events)
         else:
@@ -110,7 +119,17 @@ class Session(Owned):
         out, error = c_void_p(), c_void_p()
         wait = round(wait_for_login * 1000)
         try:
-            if supply is None:
+            if name is not None:
+                options = Options(
+                    _abi.outlast_defined_options,
+                    name=name,
+                    sessions_file=sessions_file,
+                    endpoint=endpoint,
+                    wait_for_login_ms=wait,
+                    timer=timer,
+                )
+                opening = library.outlast_session_open_defined
+            elif supply is None:
                 options = Options(
                     _abi.outlast_oci_options,
                     config_file=config_file,
@@ -183,7 +202,8 @@ class Session(Owned):
     ) -> SignedHeaders:
         """Headers for a request that you send yourself, exactly as given here.
 
-        ``body`` is covered by the signature when it is not None: for POST, and every PUT but those of objects and parts.
+        ``body`` is covered by the signature when it is not None: for POST, PATCH, and every PUT but
+        those of objects and parts.
         """
         options = Options(
             _abi.outlast_request,
@@ -238,6 +258,36 @@ class Session(Owned):
     def release(self) -> None:
         """The opposite of :meth:`hold`."""
         call(library.outlast_session_release, self._handle)
+
+    def service(
+        self,
+        *,
+        principal: str,
+        audit_file: str | os.PathLike[str],
+        profile: str | None = None,
+        config_file: str | os.PathLike[str] | None = None,
+        passphrase: str | None = None,
+        name: str | None = None,
+        sessions_file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Names a service's credential that takes over when an upload would outlive the session, or it has ended.
+
+        The credential is that of an OCI profile, or with ``name`` a session of the sessions file. Before it acts on behalf of
+        ``principal`` that is recorded in ``audit_file``, and told by the event ``"handed-over"``. There is no way back.
+        """
+        oci = Options(
+            _abi.outlast_oci_options, profile=profile, config_file=config_file, passphrase=passphrase, read_only=True
+        )
+        options = Options(
+            _abi.outlast_service_options,
+            name=name,
+            sessions_file=sessions_file,
+            principal=principal,
+            audit_file=audit_file,
+        )
+        if profile is not None:
+            options.struct.profile = pointer(oci.struct)
+        call(library.outlast_session_service, self._handle, byref(options.struct))
 
     def namespace(self) -> str:
         """The tenancy's Object Storage namespace, asked of the service."""
@@ -329,6 +379,7 @@ class _Supplier:
             options = Options(
                 _abi.outlast_credential,
                 token=given.token,
+                token_type=given.token_type,
                 key_id=given.key_id,
                 private_key=given.private_key,
                 passphrase=given.passphrase,

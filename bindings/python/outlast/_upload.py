@@ -293,15 +293,16 @@ def _options(given: dict[str, Any]) -> Options:
     given = dict(given)
     metadata: dict[str, str] = given.pop("metadata", None) or {}
     writer: int | None = given.pop("_writer", None)
+    parallel: int | str = given.pop("parallel_upload_count", 0)
     options = Options(
         _abi.outlast_upload_options,
         namespace_name=given.pop("namespace"),
-        bucket_name=given.pop("bucket"),
+        bucket_name=given.pop("bucket_name"),
         name=given.pop("name", None),
         part_size_bytes=given.pop("part_size", 0),
-        parallel_upload_count=given.pop("parallel", 0),
+        parallel_upload_count=_abi.PARALLEL_AUTO if parallel == "auto" else parallel,
         integrity=_choice(_INTEGRITY, given.pop("integrity", None), "integrity"),
-        checksum_algorithm=_choice(_CHECKSUMS, given.pop("checksum", None), "checksum"),
+        opc_checksum_algorithm=_choice(_CHECKSUMS, given.pop("opc_checksum_algorithm", None), "opc_checksum_algorithm"),
         on_failure=_choice(_FAILURE, given.pop("on_failure", None), "on_failure"),
         file=given.pop("source_name", None),
         progress_interval_ms=round(given.pop("progress_interval", 0.25) * 1000),

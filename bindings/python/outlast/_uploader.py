@@ -17,12 +17,13 @@ from ._writer import ObjectWriter, Written
 class Uploader:
     """Uploads under one session, which it makes of its arguments unless one is given.
 
-    Options of the methods, named as the command line's flags: ``bucket``, ``namespace`` (default: asked of the service, once),
-    ``name`` (default: the file's), ``part_size`` (bytes), ``parallel``, ``no_multipart``, ``integrity`` (``"verify"``,
-    ``"off"``), ``checksum`` (``"CRC32C"``, ``"SHA256"``, ``"SHA384"``), ``no_overwrite``, ``if_match``, ``content_type``,
-    ``content_language``, ``content_encoding``, ``content_disposition``, ``cache_control``, ``storage_tier``, ``kms_key_id``,
-    ``encryption_key``, ``encryption_key_sha256``, ``metadata`` (dict), ``on_failure`` (``"retain"``, ``"abort"``),
-    ``max_attempts``, ``restart``, ``source_name``, ``progress_interval`` (seconds).
+    Options of the methods, named as the command line's flags: ``bucket_name``, ``namespace`` (default: asked of the service,
+    once), ``name`` (default: the file's), ``part_size`` (bytes), ``parallel_upload_count`` (or ``"auto"``), ``no_multipart``,
+    ``integrity`` (``"verify"``, ``"off"``), ``opc_checksum_algorithm`` (``"CRC32C"``, ``"SHA256"``, ``"SHA384"``),
+    ``verify_checksum``, ``no_overwrite``, ``if_match``, ``content_type``, ``content_language``, ``content_encoding``,
+    ``content_disposition``, ``cache_control``, ``storage_tier``, ``opc_sse_kms_key_id``, ``metadata`` (dict), ``max_retries``,
+    ``no_retry``, ``restart``; and what no flag says: ``encryption_key`` (what ``--encryption-key-file`` holds),
+    ``encryption_key_sha256``, ``on_failure`` (``"retain"``, ``"abort"``), ``source_name``, ``progress_interval`` (seconds).
     """
 
     def __init__(self, session: Session | None = None, **options: Any) -> None:
@@ -30,13 +31,13 @@ class Uploader:
         self.session = session or Session(**options)
         self._namespace: str | None = None
 
-    def start(self, source: Source, *, bucket: str, namespace: str | None = None, **options: Any) -> Upload:
+    def start(self, source: Source, *, bucket_name: str, namespace: str | None = None, **options: Any) -> Upload:
         """Starts an upload and returns at once.
 
         A path, or an ordinary file opened for reading, can be resumed: the same call goes on where the last one stopped. Bytes
         are not copied; other readable objects and iterables of bytes are read once, on another thread.
         """
-        upload: Upload = self._start(Upload, source, {"bucket": bucket, "namespace": namespace, **options})
+        upload: Upload = self._start(Upload, source, {"bucket_name": bucket_name, "namespace": namespace, **options})
         return upload
 
     def upload(self, source: Source, *, progress: OnProgress | None = None, **options: Any) -> Result:
@@ -44,12 +45,13 @@ class Uploader:
         with self.start(source, **options) as upload:
             return upload.wait(progress=progress)
 
-    def writer(self, *, bucket: str, name: str, namespace: str | None = None, **options: Any) -> ObjectWriter:
+    def writer(self, *, bucket_name: str, name: str, namespace: str | None = None, **options: Any) -> ObjectWriter:
         """A file to write to whose bytes become an object, at the pace of the network and of any length.
 
-        ``with uploader.writer(bucket="backups", name="home.tar") as file, tarfile.open(fileobj=file, mode="w|") as tar: …``
+        ``with uploader.writer(bucket_name="backups", name="home.tar") as file, tarfile.open(fileobj=file, mode="w|") as tar: …``
         """
-        return ObjectWriter(self._start(Written, b"", {"bucket": bucket, "name": name, "namespace": namespace, **options}))
+        where = {"bucket_name": bucket_name, "name": name, "namespace": namespace}
+        return ObjectWriter(self._start(Written, b"", {**where, **options}))
 
     async def aupload(
         self, source: Source | AsyncIterable[bytes], *, progress: OnProgress | None = None, **options: Any

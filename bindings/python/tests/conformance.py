@@ -103,6 +103,8 @@ class Stage:
         self,
         kind: str,
         profile: str = "LAB",
+        name: str | None = None,
+        sessions: str | None = None,
         wait_for_login_ms: int = 0,
         supply: str | None = None,
         expect: dict[str, Any] | None = None,
@@ -115,6 +117,12 @@ class Stage:
             common |= {"supply": self.give}
             # A supplied session has a client of its own.
             os.environ["XDG_STATE_HOME"] = str(self.dir)
+        elif kind == "defined":
+            file = self.dir / "sessions.conf"
+            if sessions is not None:
+                file.touch(mode=0o600)
+                file.write_text(sessions.replace("{endpoint}", self.facts["endpoint"]))
+            common |= {"client": self.client, "name": name, "sessions_file": file}
         else:
             assert kind == "profile", f"unknown kind {kind}"
             common |= {
@@ -145,11 +153,11 @@ class Stage:
     def start(self, object: str, source: dict[str, Any], options: dict[str, Any], bucket: str | None = None) -> None:
         assert self.session is not None, "no session"
         names = {
-            "part_size_bytes": "part_size", "parallel_upload_count": "parallel", "no_multipart": "no_multipart",
+            "part_size_bytes": "part_size", "parallel_upload_count": "parallel_upload_count", "no_multipart": "no_multipart",
             "no_overwrite": "no_overwrite", "if_match": "if_match", "on_failure": "on_failure",
         }  # fmt: skip
         chosen: dict[str, Any] = {names[name]: value for name, value in options.items()}
-        chosen |= {"bucket": bucket or self.facts["buckets"][0], "namespace": self.facts["namespace"], "name": object}
+        chosen |= {"bucket_name": bucket or self.facts["buckets"][0], "namespace": self.facts["namespace"], "name": object}
         kind, data = source["kind"], content(source)
         file = self.dir / f"source-{source['seed']}-{source['bytes']}"
         if kind in ("path", "fd") and not file.exists():

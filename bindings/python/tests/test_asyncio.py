@@ -32,7 +32,7 @@ def test_an_upload_leaves_the_loop_free(cloud: Any) -> None:
             ticking = asyncio.ensure_future(tick())
             result = await uploader.aupload(
                 data,
-                bucket=cloud.bucket,
+                bucket_name=cloud.bucket,
                 name="async",
                 part_size=MIB // 2,
                 progress=lambda _: threads.add(threading.current_thread()),
@@ -48,12 +48,12 @@ def test_an_upload_leaves_the_loop_free(cloud: Any) -> None:
 def test_two_at_once_and_events(cloud: Any, uploader: outlast.Uploader) -> None:
     async def main() -> None:
         async def one(name: str) -> list[str]:
-            with uploader.start(os.urandom(MIB), bucket=cloud.bucket, name=name, part_size=MIB // 4) as upload:
+            with uploader.start(os.urandom(MIB), bucket_name=cloud.bucket, name=name, part_size=MIB // 4) as upload:
                 return [event.kind async for event in upload.aevents()]
 
         for kinds in await asyncio.gather(one("left"), one("right")):
             assert kinds.count("part-stored") == 4 and kinds[-1] == "finished"
-        upload = uploader.start(b"x", bucket=cloud.bucket, name="awaited")
+        upload = uploader.start(b"x", bucket_name=cloud.bucket, name="awaited")
         assert (await upload).size == 1
 
     asyncio.run(main())
@@ -64,7 +64,7 @@ def test_cancelling_the_task_cancels_the_upload(cloud: Any) -> None:
         with outlast.Client(limit_rate=MIB // 2) as client:
             uploader = outlast.Uploader(outlast.Session(client=client, **cloud.login()))
             task = asyncio.ensure_future(
-                uploader.aupload(os.urandom(3 * MIB), bucket=cloud.bucket, name="task", part_size=MIB)
+                uploader.aupload(os.urandom(3 * MIB), bucket_name=cloud.bucket, name="task", part_size=MIB)
             )
             await asyncio.sleep(0.5)
             task.cancel()
@@ -87,9 +87,9 @@ def test_an_asynchronous_iterable_is_a_source(cloud: Any, uploader: outlast.Uplo
         raise RuntimeError("torn")
 
     async def main() -> None:
-        await uploader.aupload(pieces(), bucket=cloud.bucket, name="apieces", part_size=MIB)
+        await uploader.aupload(pieces(), bucket_name=cloud.bucket, name="apieces", part_size=MIB)
         with pytest.raises(outlast.SourceError) as caught:
-            await uploader.aupload(torn(), bucket=cloud.bucket, name="torn", part_size=MIB)
+            await uploader.aupload(torn(), bucket_name=cloud.bucket, name="torn", part_size=MIB)
         assert isinstance(caught.value.__cause__, RuntimeError)
 
     asyncio.run(main())

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import outlast
+from outlast._events import convert
+from outlast._handles import Queue
 
 
 def test_tokens_and_headers(cloud: Any) -> None:
@@ -64,7 +66,7 @@ def test_credentials_from_the_host(cloud: Any) -> None:
     cloud.login()
     with outlast.Session(supply=supply, endpoint=cloud.endpoint, title="the test's session") as session:
         uploader = outlast.Uploader(session)
-        assert uploader.upload(b"supplied", bucket=cloud.bucket, name="supplied").size == 8
+        assert uploader.upload(b"supplied", bucket_name=cloud.bucket, name="supplied").size == 8
     assert asked == [1] and cloud.stored("supplied") == b"supplied"
 
     def refuse() -> outlast.Credential:
@@ -73,6 +75,45 @@ def test_credentials_from_the_host(cloud: Any) -> None:
     with outlast.Session(supply=refuse, endpoint=cloud.endpoint) as session:
         with pytest.raises(outlast.SignInNeeded, match="nobody is at home"):
             session.token(timeout=10)
+
+
+def test_a_bearer_token_from_the_host(cloud: Any) -> None:
+    def supply() -> outlast.Credential:
+        return outlast.Credential(token="abc.def", token_type="bearer", expires_at=time.time() + 600)
+
+    with outlast.Session(supply=supply, endpoint=cloud.endpoint) as session:
+        assert session.token(timeout=10).value == "abc.def"
+        assert session.sign("PATCH", f"{cloud.endpoint}/any", timeout=10) == {"authorization": "Bearer abc.def"}
+
+
+def test_a_session_of_the_sessions_file(cloud: Any, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-a-file")
+    file = tmp_path / "sessions.conf"
+    file.write_text("[pod]\nfile = token\n")
+    with outlast.Client() as client, outlast.Session(client=client, name="pod", sessions_file=file) as session:
+        assert session.token(timeout=10).value == "from-a-file"
+        assert session.sign("GET", "https://api.example.com/jobs", timeout=10)["authorization"] == "Bearer from-a-file"
+    with pytest.raises(outlast.ConfigError, match="the file has pod"):
+        outlast.Session(name="none", sessions_file=file)
+    with pytest.raises(ValueError, match="either"):
+        outlast.Session("LAB", name="pod")
+
+
+def test_a_service_takes_over_on_record(cloud: Any, tmp_path: Path) -> None:
+    arguments = cloud.login(life=1)
+    service = cloud.control("api_key", {"profile": "SERVICE", "dir": str(cloud.dir)})
+    time.sleep(1.2)
+    audit = tmp_path / "audit.ndjson"
+    queue = Queue()
+    with outlast.Client(events=queue) as client, outlast.Session(client=client, **arguments) as session:
+        session.service(profile="SERVICE", config_file=service["config_file"], principal="ann", audit_file=audit)
+        assert session.token(timeout=20).value == service["key_id"]
+        with pytest.raises(outlast.InvalidInput):
+            session.service(profile="SERVICE", config_file=service["config_file"], principal="ann", audit_file=audit)
+    told = list(iter(lambda: queue.take(convert), None))
+    (over,) = [event for event in told if event.kind == "handed-over"]
+    assert (over.text, over.principal) == ("SERVICE", "ann")
+    assert '"ann"' in audit.read_text() and audit.stat().st_mode & 0o777 == 0o600
 
 
 def _child(session: outlast.Session, arguments: dict[str, Any], answers: Any) -> None:

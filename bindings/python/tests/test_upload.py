@@ -32,8 +32,9 @@ def test_every_source_becomes_its_object(cloud: Any, uploader: outlast.Uploader,
         "pieces": (data[at : at + 100_003] for at in range(0, len(data), 100_003)),
         "empty": b"",
     }
+    options: dict[str, Any] = {"parallel_upload_count": "auto", "verify_checksum": True, "max_retries": 9}
     for name, source in sources.items():
-        result = uploader.upload(source, bucket=cloud.bucket, name=name, part_size=MIB)
+        result = uploader.upload(source, bucket_name=cloud.bucket, name=name, part_size=MIB, **options)
         wanted = b"" if name == "empty" else data
         assert cloud.stored(name) == wanted, name
         assert result.verified and result.size == len(wanted) and result.etag
@@ -54,7 +55,7 @@ def test_five_token_lifetimes_with_progress(cloud: Any, tmp_path: Path) -> None:
     with outlast.Client(limit_rate=MIB // 4) as client:
         session = outlast.Session(client=client, **cloud.login(life=4))
         uploader = outlast.Uploader(session)
-        result = uploader.upload(file, bucket=cloud.bucket, part_size=MIB // 2, parallel=2, progress=progress)
+        result = uploader.upload(file, bucket_name=cloud.bucket, part_size=MIB // 2, parallel_upload_count=2, progress=progress)
         assert result.parts == 10 and result.verified
         assert session.status.refreshes >= 4
         session.close()
@@ -74,7 +75,7 @@ def test_a_cancelled_upload_goes_on_later(cloud: Any, tmp_path: Path) -> None:
     file.write_bytes(os.urandom(4 * MIB))
     client, uploader = slow(cloud)
     with client:
-        with uploader.start(file, bucket=cloud.bucket, part_size=MIB, parallel=1) as upload:
+        with uploader.start(file, bucket_name=cloud.bucket, part_size=MIB, parallel_upload_count=1) as upload:
             for event in upload.events():
                 if event.kind == "part-stored":
                     upload.cancel()
@@ -82,7 +83,7 @@ def test_a_cancelled_upload_goes_on_later(cloud: Any, tmp_path: Path) -> None:
                 upload.wait()
         assert caught.value.resumable and caught.value.code == "cancelled"
         client.limit_rate(None)
-        result = uploader.upload(file, bucket=cloud.bucket, part_size=MIB)
+        result = uploader.upload(file, bucket_name=cloud.bucket, part_size=MIB)
     assert result.parts_reused >= 1 and cloud.stored("again") == file.read_bytes()
 
 
@@ -97,7 +98,7 @@ def test_an_exception_in_progress_cancels_and_is_raised(cloud: Any) -> None:
     client, uploader = slow(cloud)
     with client, pytest.raises(Enough):
         uploader.upload(
-            os.urandom(3 * MIB), bucket=cloud.bucket, name="enough", part_size=MIB, on_failure="abort", progress=progress
+            os.urandom(3 * MIB), bucket_name=cloud.bucket, name="enough", part_size=MIB, on_failure="abort", progress=progress
         )
     assert "enough" not in [found["name"] for found in cloud.control("objects")]
 
@@ -108,7 +109,7 @@ def test_ctrl_c_cancels_and_is_raised(cloud: Any) -> None:
     with client:
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            uploader.upload(os.urandom(3 * MIB), bucket=cloud.bucket, name="interrupted", part_size=MIB)
+            uploader.upload(os.urandom(3 * MIB), bucket_name=cloud.bucket, name="interrupted", part_size=MIB)
     timer.join()
 
 
@@ -118,31 +119,31 @@ def test_what_a_reader_raises_is_the_cause(cloud: Any, uploader: outlast.Uploade
         raise RuntimeError("the tape is torn")
 
     with pytest.raises(outlast.SourceError) as caught:
-        uploader.upload(pieces(), bucket=cloud.bucket, name="torn", part_size=MIB)
+        uploader.upload(pieces(), bucket_name=cloud.bucket, name="torn", part_size=MIB)
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_errors_say_what_the_service_said(cloud: Any, uploader: outlast.Uploader) -> None:
     with pytest.raises(outlast.NotFound) as caught:
-        uploader.upload(b"x", bucket="no-such-bucket", name="x")
+        uploader.upload(b"x", bucket_name="no-such-bucket", name="x")
     error = caught.value
     assert (error.code, error.retry, error.http_status) == ("not-found", "never", 404)
     assert error.request_id and error.service_code == "BucketNotFound"
-    uploader.upload(b"x", bucket=cloud.bucket, name="once")
+    uploader.upload(b"x", bucket_name=cloud.bucket, name="once")
     with pytest.raises(outlast.PreconditionFailed):
-        uploader.upload(b"y", bucket=cloud.bucket, name="once", no_overwrite=True)
+        uploader.upload(b"y", bucket_name=cloud.bucket, name="once", no_overwrite=True)
     with pytest.raises(outlast.InvalidInput):
-        uploader.upload(b"x", bucket=cloud.bucket, name="x", storage_tier="Attic")
+        uploader.upload(b"x", bucket_name=cloud.bucket, name="x", storage_tier="Attic")
     with pytest.raises(ValueError):
-        uploader.upload(b"x", bucket=cloud.bucket, name="x", checksum="MD4")
+        uploader.upload(b"x", bucket_name=cloud.bucket, name="x", opc_checksum_algorithm="MD4")
     with pytest.raises(TypeError):
-        uploader.upload(7, bucket=cloud.bucket, name="x")  # type: ignore[arg-type]
+        uploader.upload(7, bucket_name=cloud.bucket, name="x")  # type: ignore[arg-type]
 
 
 def test_a_wait_ends_in_time_and_leaves_the_upload_alone(cloud: Any) -> None:
     client, uploader = slow(cloud)
     with client:
-        with uploader.start(os.urandom(2 * MIB), bucket=cloud.bucket, name="patience", part_size=MIB) as upload:
+        with uploader.start(os.urandom(2 * MIB), bucket_name=cloud.bucket, name="patience", part_size=MIB) as upload:
             with pytest.raises(outlast.Timeout):
                 upload.wait(timeout=0.1)
             upload.pause()

@@ -41,6 +41,8 @@ pub(crate) enum Step {
     Open {
         kind: Kind,
         profile: Option<String>,
+        name: Option<String>,
+        sessions: Option<String>,
         #[serde(default)]
         wait_for_login_ms: u64,
         supply: Option<Supply>,
@@ -89,6 +91,7 @@ pub(crate) enum Step {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Profile,
+    Defined,
     Supplied,
 }
 

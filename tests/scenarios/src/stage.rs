@@ -16,7 +16,7 @@ use outlast_core::engine::credential::{Generation, Grant};
 use outlast_core::engine::sign::SigningKey;
 use outlast_core::engine::upload::spec::{OnFailure, Precondition, Target, UploadOptions};
 use outlast_core::engine::wire::Method;
-use outlast_core::native::source::{Abilities, Source, Wire};
+use outlast_core::native::source::{Abilities, Source, Wire, definition};
 use outlast_core::native::{
     Bytes, Client, ClientOptions, Endpoints, Notices, Outcome, Session, SessionSpec, SourceSpec, Upload,
     UploadSource, UploadStart,
@@ -78,9 +78,16 @@ impl Stage {
 
     pub(crate) fn take(&mut self, step: &Step) -> Told {
         match step {
-            Step::Open { kind, profile, wait_for_login_ms, supply, expect } => {
+            Step::Open { kind, profile, name, sessions, wait_for_login_ms, supply, expect } => {
                 let wait = Duration::from_millis(*wait_for_login_ms);
-                let opened = self.open(*kind, profile.as_deref().unwrap_or(PROFILE), wait, *supply);
+                let named = match kind {
+                    Kind::Defined => name.as_deref().ok_or("a defined session needs its name")?,
+                    _ => profile.as_deref().unwrap_or(PROFILE),
+                };
+                if let Some(sessions) = sessions {
+                    self.write_sessions(sessions)?;
+                }
+                let opened = self.open(*kind, named, wait, *supply);
                 let status = opened.as_ref().map_or_else(|error| error.kind().name(), |_| "ok");
                 let wanted = expect.as_ref().map_or("ok", |expect| &expect.status);
                 if status != wanted {
@@ -142,7 +149,7 @@ impl Stage {
     fn open(
         &self,
         kind: Kind,
-        profile: &str,
+        named: &str,
         wait: Duration,
         supply: Option<Supply>,
     ) -> Result<Session, Error> {
@@ -156,9 +163,25 @@ impl Stage {
             (Kind::Supplied, None) => {
                 return Err(Error::new(ErrorKind::InvalidInput, "nothing to supply"));
             }
-            (Kind::Profile, _) => self.source(profile)?,
+            (Kind::Profile, _) => self.source(named)?,
+            (Kind::Defined, _) => SourceSpec::Defined {
+                def: Box::new(definition(named, Some(&self.sessions_file()), false)?),
+                vault_key: None,
+            },
         };
         self.client.session(SessionSpec { source, endpoints, wait_for_login: wait, timer: false })
+    }
+
+    fn sessions_file(&self) -> PathBuf {
+        self.dir.path().join("sessions.conf")
+    }
+
+    /// It may hold secrets, so it is its owner's alone.
+    fn write_sessions(&self, text: &str) -> Told {
+        let text_of_file = text.replace("{endpoint}", &self.cloud.endpoint());
+        std::fs::write(self.sessions_file(), text_of_file).map_err(self::text)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(self.sessions_file(), mode).map_err(self::text)
     }
 
     /// What a profile of the configuration file comes to.
@@ -291,11 +314,16 @@ impl Stage {
         headers: &[(String, outlast_core::engine::secret::Secret<String>)],
     ) -> std::io::Result<u16> {
         let endpoint = self.cloud.endpoint();
-        let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://"))?;
+        let host = endpoint.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host)?;
         stream.set_read_timeout(Some(LIMIT))?;
         write!(stream, "{} {} HTTP/1.1\r\nconnection: close\r\n", sign.method, sign.target)?;
         for (name, value) in headers {
             write!(stream, "{name}: {}\r\n", value.expose())?;
+        }
+        // A bearer token's headers say nothing of the request.
+        if !headers.iter().any(|(name, _)| name == "host") {
+            write!(stream, "host: {host}\r\n")?;
         }
         if let Some(kind) =
             sign.content_type.as_ref().filter(|_| !headers.iter().any(|(name, _)| name == "content-type"))

@@ -9,6 +9,9 @@ import (
 	"iter"
 	"maps"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"outlast.example/go"
@@ -57,6 +60,8 @@ type open struct {
 	named
 	Kind         string `json:"kind"`
 	Profile      string `json:"profile"`
+	Name         string `json:"name"`
+	Sessions     string `json:"sessions"`
 	WaitForLogin int64  `json:"wait_for_login_ms"`
 	Supply       string `json:"supply"`
 	Expect       *struct {
@@ -76,6 +81,15 @@ func (o *open) play(s *stage) error {
 			return err
 		}
 		options.Supply = s.give
+	case "defined":
+		file := filepath.Join(s.dir, "sessions.conf")
+		if o.Sessions != "" {
+			text := strings.ReplaceAll(o.Sessions, "{endpoint}", s.facts.Endpoint)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				return err
+			}
+		}
+		options.Name, options.SessionsFile = o.Name, file
 	case "profile":
 		options.Profile, options.ConfigFile, options.AuthEndpoint = "LAB", s.profile.ConfigFile, s.facts.AuthEndpoint
 		if o.Profile != "" {
@@ -114,11 +128,11 @@ type start struct {
 func (a *start) play(s *stage) error {
 	s.forget()
 	options := outlast.UploadOptions{
-		Namespace: s.facts.Namespace, Bucket: s.facts.Buckets[0], Name: a.Object, PartSize: a.Options.PartSize, Parallel: a.Options.Parallel,
+		Namespace: s.facts.Namespace, BucketName: s.facts.Buckets[0], Name: a.Object, PartSize: a.Options.PartSize, ParallelUploadCount: a.Options.Parallel,
 		NoMultipart: a.Options.NoMultipart, NoOverwrite: a.Options.NoOverwrite, IfMatch: a.Options.IfMatch, OnFailure: a.Options.OnFailure,
 	}
 	if a.Bucket != "" {
-		options.Bucket = a.Bucket
+		options.BucketName = a.Bucket
 	}
 	s.began, s.events = time.Now(), map[outlast.EventKind]int{}
 	s.upload, s.failure = s.begin(a.Source, options)

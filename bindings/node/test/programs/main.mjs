@@ -7,7 +7,7 @@ import { Client, Session, Uploader } from 'outlast';
 const { session: options, bucket, limitRate } = JSON.parse(process.env.OPTIONS);
 const client = new Client({ limitRate });
 const uploader = new Uploader(new Session({ client, ...options }));
-const start = () => uploader.start(randomBytes(1 << 20), { bucket, name: process.argv[2], partSize: 1 << 18, parallel: 1 });
+const start = () => uploader.start(randomBytes(1 << 20), { bucketName: bucket, name: process.argv[2], partSize: 1 << 18, parallelUploadCount: 1 });
 
 async function running() {
   const upload = await start();
@@ -23,7 +23,7 @@ const acts = {
   exit: async () => { await running(); process.exit(7); },
   throw: async () => { await running(); setImmediate(() => { throw new Error('a defect of the host'); }); await new Promise(() => {}); },
   // Exits inside the upload's own callback.
-  'exit-in-progress': () => uploader.upload(randomBytes(1 << 20), { bucket, name: 'x', partSize: 1 << 18, onProgress: () => process.exit(7) }),
+  'exit-in-progress': () => uploader.upload(randomBytes(1 << 20), { bucketName: bucket, name: 'x', partSize: 1 << 18, onProgress: () => process.exit(7) }),
   // A call waits on a thread of the pool, another for a sign-in.
   'exit-waiting': async () => {
     uploader.session.refresh().catch(() => {});

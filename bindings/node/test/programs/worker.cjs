@@ -8,7 +8,7 @@ const { Client, Session, Uploader } = require('outlast');
   const { session, bucket, name, limitRate, then } = workerData;
   const client = new Client({ limitRate });
   const uploader = new Uploader(new Session({ client, ...session }));
-  const upload = await uploader.start(Buffer.alloc(1 << 20, name), { bucket, name, partSize: 1 << 18, parallel: 1 });
+  const upload = await uploader.start(Buffer.alloc(1 << 20, name), { bucketName: bucket, name, partSize: 1 << 18, parallelUploadCount: 1 });
   for await (const event of upload.events()) if (event.kind === 'part-started') break;
   parentPort.postMessage('running');
   if (then === 'exit') process.exit(7);

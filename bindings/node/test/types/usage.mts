@@ -33,11 +33,11 @@ export async function everything(signal: AbortSignal): Promise<void> {
 
   await using uploader = new Uploader(session);
   const result: Result = await uploader.upload('db.tar', {
-    bucket: 'b',
+    bucketName: 'b',
     partSize: 1n,
     metadata: { a: 'b' },
     storageTier: 'Archive',
-    checksum: 'SHA384',
+    opcChecksumAlgorithm: 'SHA384',
     signal,
     onProgress: (now: Progress) => {
       const sent: bigint = now.sent;
@@ -46,7 +46,7 @@ export async function everything(signal: AbortSignal): Promise<void> {
     },
   });
   const size: bigint = result.size;
-  const upload: Upload = await uploader.start(createReadStream('db.tar'), { bucket: 'b', name: 'n', signal });
+  const upload: Upload = await uploader.start(createReadStream('db.tar'), { bucketName: 'b', name: 'n', signal });
   for await (const event of upload.events()) {
     const one: UploadEvent = event;
     if (one.kind === 'parked' && one.error) console.log(one.error.code);
@@ -58,7 +58,7 @@ export async function everything(signal: AbortSignal): Promise<void> {
   for (const source of [
     bytes, Buffer.from(bytes), bytes.buffer, new DataView(bytes.buffer), new Blob([bytes]), new Blob([bytes]).stream(), [bytes],
     await fs.open('x'), new URL('file:///x'), (async function* () { yield bytes; })(), new SharedArrayBuffer(5),
-  ]) await uploader.upload(source, { bucket: 'b', name: 'n' });
+  ]) await uploader.upload(source, { bucketName: 'b', name: 'n' });
 
   new Session({ endpoint: 'https://x.invalid', supply: (): Credential => ({ token: 't', privateKey: bytes, expiresAt: new Date() }) });
   new Session({ endpoint: 'https://x.invalid', supply: async () => { throw new OutlastError('sign-in-needed', 'why', { retryAfterMs: 5 }); } });
@@ -81,19 +81,26 @@ export async function refused(uploader: Uploader, session: Session): Promise<voi
   // @ts-expect-error a bucket is needed
   await uploader.upload('x', { name: 'n' });
   // @ts-expect-error no such source
-  await uploader.upload(5, { bucket: 'b' });
+  await uploader.upload(5, { bucketName: 'b' });
   // @ts-expect-error text is no bytes
-  await uploader.upload(['x'], { bucket: 'b' });
+  await uploader.upload(['x'], { bucketName: 'b' });
   // @ts-expect-error no such option
-  await uploader.upload('x', { bucket: 'b', partsize: 5 });
+  await uploader.upload('x', { bucketName: 'b', partsize: 5 });
   // @ts-expect-error no such checksum
-  await uploader.upload('x', { bucket: 'b', checksum: 'MD5' });
+  await uploader.upload('x', { bucketName: 'b', opcChecksumAlgorithm: 'MD5' });
   // @ts-expect-error sizes come out as bigints
-  const size: number = (await uploader.upload('x', { bucket: 'b' })).size;
+  const size: number = (await uploader.upload('x', { bucketName: 'b' })).size;
   // @ts-expect-error a supplied session has no profile
   new Session({ supply: () => ({ token: 't' }), endpoint: 'x', profile: 'LAB' });
   // @ts-expect-error a supplied session needs an endpoint
   new Session({ supply: () => ({ token: 't' }) });
+  // @ts-expect-error a session of the sessions file has no profile
+  new Session({ name: 'pod', profile: 'LAB' });
+  // @ts-expect-error a service has a profile or a name
+  session.service({ principal: 'ann', auditFile: 'a' });
+  session.service({ name: 'backup', principal: 'ann', auditFile: new URL('file:///a') });
+  new Session({ name: 'pod', sessionsFile: 's.conf', waitForLoginMs: 5 });
+  await uploader.upload('x', { bucketName: 'b', parallelUploadCount: 'auto', verifyChecksum: true });
   // @ts-expect-error uploads are started by an uploader
   new Upload();
   // @ts-expect-error no such code
