@@ -834,6 +834,18 @@ outlast_status outlast_client_close(struct outlast_client *client,
 // Threads: any; the last call on it. Errors: none.
 void outlast_client_free(struct outlast_client *client);
 
+// Gives a descriptor that holds the client: when it, and every copy of it, has been closed, the client ends as by
+// `outlast_client_free`.
+//
+// For hosts whose threads can be ended from outside, so that nothing of theirs is left to call (worker threads of a JavaScript
+// engine): what closes their descriptors puts their uploads to rest (kept for resuming) and ends the client's threads. Handles
+// stay and cost some bytes each. Nothing is ever written to it; it is readable, at its end, once the client has ended.
+// Ownership: yours, `close` it; it is closed on exec. Threads: any.
+// Errors: `INTERNAL` (no descriptor or thread left), `INVALID`, `FORKED`.
+outlast_status outlast_client_lifeline(struct outlast_client *client,
+                                       int32_t *fd,
+                                       struct outlast_error **err);
+
 // Changes the rate limit over all uploads of a client, bytes per second; 0 is without limit. Takes effect at once.
 //
 // Threads: any. Errors: `INVALID`, `FORKED`.
@@ -1110,7 +1122,7 @@ outlast_status outlast_upload_pause(struct outlast_upload *upload, struct outlas
 outlast_status outlast_upload_resume(struct outlast_upload *upload, struct outlast_error **err);
 
 // Stops an upload and returns at once; its end still follows, usually `CANCELLED`. `on_failure` (`OUTLAST_ON_FAILURE_*`, 0:
-// retain) says what becomes of what is stored. An upload that has ended is left as it is.
+// as its options say) says what becomes of what is stored. An upload that has ended is left as it is.
 //
 // Threads: any. Errors: `INVALID`, `FORKED`.
 outlast_status outlast_upload_cancel(struct outlast_upload *upload,

@@ -272,7 +272,8 @@ func (u *Upload) Resume() error {
 	})
 }
 
-// Cancel stops the upload and returns at once; its end still follows. An upload that has ended is left as it is.
+// Cancel stops the upload and returns at once; its end still follows. What is "" leaves it to the upload's own OnFailure. An
+// upload that has ended is left as it is.
 func (u *Upload) Cancel(what OnFailure) error {
 	number, known := onFailures[what]
 	if what != "" && !known {

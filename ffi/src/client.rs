@@ -1,6 +1,7 @@
 //! The client: sessions and uploads that share threads, connections and a rate limit.
 
 use std::ffi::c_void;
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,6 +200,32 @@ pub extern "C" fn outlast_client_free(client: *mut outlast_client) {
             client.hub.stop();
         }
     });
+}
+
+/// Gives a descriptor that holds the client: when it, and every copy of it, has been closed, the client ends as by
+/// `outlast_client_free`.
+///
+/// For hosts whose threads can be ended from outside, so that nothing of theirs is left to call (worker threads of a JavaScript
+/// engine): what closes their descriptors puts their uploads to rest (kept for resuming) and ends the client's threads. Handles
+/// stay and cost some bytes each. Nothing is ever written to it; it is readable, at its end, once the client has ended.
+/// Ownership: yours, `close` it; it is closed on exec. Threads: any.
+/// Errors: `INTERNAL` (no descriptor or thread left), `INVALID`, `FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlast_client_lifeline(
+    client: *mut outlast_client,
+    fd: *mut i32,
+    err: *mut *mut outlast_error,
+) -> outlast_status {
+    // SAFETY: the caller's promise for out parameters.
+    let (fd, err) = unsafe { (Slot::new(fd), Slot::new(err)) };
+    guard(&err, || {
+        let fd = fd.needed("the descriptor")?;
+        let line = handle::get(client)?.hub.lifeline().map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("no descriptor or thread for a lifeline: {error}"))
+        })?;
+        fd.set(line.into_raw_fd());
+        Ok(())
+    })
 }
 
 /// Changes the rate limit over all uploads of a client, bytes per second; 0 is without limit. Takes effect at once.

@@ -3,8 +3,7 @@
 //! A counter that the child's fork handler moves costs one load per call, where asking for the process id would cost a
 //! system call. Nothing is registered when the library is loaded, only with the first handle.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::handle;
 
@@ -17,12 +16,13 @@ pub(crate) fn count() -> u32 {
 
 /// Begins to watch.
 pub(crate) fn watch() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    // No `Once`: a child that is forked off in the middle of it would wait for a thread it lacks.
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+    if !WATCHING.swap(true, Ordering::Relaxed) {
         // SAFETY: the three functions take no arguments, do not unwind, and stay loaded as long as this library, whose
         // handlers the C library forgets when it is unloaded (glibc, musl).
         unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-    });
+    }
 }
 
 /// The table of handles is locked over the fork, so that the child never finds it half changed by a thread it lacks.

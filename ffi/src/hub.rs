@@ -4,6 +4,10 @@
 //! It ends when the client is closed and everything has been told.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Read;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -31,6 +35,14 @@ pub(crate) struct Hub {
     handle: Mutex<Option<JoinHandle<()>>>,
     ended: Mutex<bool>,
     end: Condvar,
+    /// `None` once there is nothing to hold any more.
+    lifelines: Mutex<Option<Vec<Lifeline>>>,
+}
+
+/// Our end of a descriptor that holds the client, and the thread that waits for it to be closed.
+struct Lifeline {
+    end: UnixStream,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -86,6 +98,7 @@ impl Hub {
             handle: Mutex::default(),
             ended: Mutex::new(false),
             end: Condvar::new(),
+            lifelines: Mutex::new(Some(Vec::new())),
         });
         let notices = client.subscribe();
         let shared = Arc::clone(&hub);
@@ -120,6 +133,35 @@ impl Hub {
         (inbox.stop, inbox.closing) = (true, true);
         drop(inbox);
         self.wake();
+    }
+
+    /// A descriptor whose end is the client's.
+    ///
+    /// Errors: no descriptor or thread is left.
+    pub(crate) fn lifeline(self: &Arc<Self>) -> std::io::Result<OwnedFd> {
+        let (theirs, mut ours) = UnixStream::pair()?;
+        let mut lifelines = lock(&self.lifelines);
+        // Nothing to hold any more: theirs is at its end.
+        let Some(all) = lifelines.as_mut() else { return Ok(theirs.into()) };
+        let (end, hub) = (ours.try_clone()?, Arc::downgrade(self));
+        let thread = native::spawn_quiet("outlast-line", move || {
+            // Whatever is written to it means nothing.
+            while matches!(ours.read(&mut [0; 64]), Ok(1..)) {}
+            if let Some(hub) = hub.upgrade() {
+                hub.stop();
+            }
+        })?;
+        all.push(Lifeline { end, thread });
+        Ok(theirs.into())
+    }
+
+    /// Ends the lifelines' threads.
+    fn let_go_of_lifelines(&self) {
+        let all = lock(&self.lifelines).take().unwrap_or_default();
+        for Lifeline { end, thread } in all {
+            let _ = end.shutdown(Shutdown::Both);
+            let _ = thread.join();
+        }
     }
 
     /// The client is being closed by somebody else.
@@ -187,6 +229,7 @@ impl Hub {
         self.tell(Happening::new(OUTLAST_EVENT_CLOSED));
         self.set_callback(None);
         self.route(|routes| routes.uploads.clear());
+        self.let_go_of_lifelines();
         *lock(&self.ended) = true;
         self.end.notify_all();
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use outlast_core::engine::upload::spec::OnFailure;
 use outlast_core::native::{self, Outcome, UploadStart};
 
 use crate::client::{outlast_client, truth};
@@ -31,6 +32,8 @@ impl Handle for outlast_upload {
 /// What an upload handle stands for.
 pub struct Upload {
     native: native::Upload,
+    /// What its options say of stored parts, for whoever cancels without saying.
+    on_failure: OnFailure,
     /// The texts of the result, kept where the host can look at them.
     texts: OnceLock<Texts>,
 }
@@ -206,6 +209,7 @@ pub unsafe extern "C" fn outlast_upload_start(
         let queue = handle::get_optional(options.events)?;
         // SAFETY: the caller's promise for texts and bytes.
         let (target, plan) = unsafe { (options.target()?, options.options()?) };
+        let kept = plan.on_failure;
         let start = UploadStart { restart: truth(options.restart, "restart")? };
         // Last of all: it takes hold of what the host gave.
         // SAFETY: as above.
@@ -222,7 +226,8 @@ pub unsafe extern "C" fn outlast_upload_start(
             routes.add_upload(Route { upload: native.clone(), queue, user_data, every, told: None });
             Ok::<_, outlast_core::Error>(native)
         })?;
-        out.set(handle::new::<outlast_upload>(Arc::new(Upload { native, texts: OnceLock::new() })));
+        let upload = Upload { native, on_failure: kept, texts: OnceLock::new() };
+        out.set(handle::new::<outlast_upload>(Arc::new(upload)));
         Ok(())
     })
 }
@@ -327,7 +332,7 @@ pub unsafe extern "C" fn outlast_upload_resume(
 }
 
 /// Stops an upload and returns at once; its end still follows, usually `CANCELLED`. `on_failure` (`OUTLAST_ON_FAILURE_*`, 0:
-/// retain) says what becomes of what is stored. An upload that has ended is left as it is.
+/// as its options say) says what becomes of what is stored. An upload that has ended is left as it is.
 ///
 /// Threads: any. Errors: `INVALID`, `FORKED`.
 #[unsafe(no_mangle)]
@@ -339,7 +344,12 @@ pub unsafe extern "C" fn outlast_upload_cancel(
     // SAFETY: the caller's promise for out parameters.
     let err = unsafe { Slot::new(err) };
     guard(&err, || {
-        handle::get(upload)?.native.cancel(on_failure(on_failure_choice)?);
+        let upload = handle::get(upload)?;
+        let choice = match on_failure_choice {
+            0 => upload.on_failure,
+            choice => on_failure(choice)?,
+        };
+        upload.native.cancel(choice);
         Ok(())
     })
 }

@@ -72,6 +72,8 @@ int main(int count, char **arguments)
     {"callbacks that call back", callbacks_that_call_back},
     {"readers that fail or lie", readers_that_fail_or_lie},
     {"closed during an upload", closed_during_an_upload},
+    {"cancelled as its options say", cancelled_as_its_options_say},
+    {"a lifeline that is cut", a_lifeline_that_is_cut},
     {"SIGPIPE's default", sigpipe_is_survived},
     {"credentials from nobody", credentials_from_nobody},
     {"all threads end", all_threads_end},

@@ -39,6 +39,8 @@ void freed_in_every_order(void);
 void sixty_four_threads_on_one_handle(void);
 void fork_in_the_middle(void);
 void closed_during_an_upload(void);
+void cancelled_as_its_options_say(void);
+void a_lifeline_that_is_cut(void);
 void sigpipe_is_survived(void);
 void all_threads_end(void);
 

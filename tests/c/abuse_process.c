@@ -151,6 +151,71 @@ void closed_during_an_upload(void)
   outlast_queue_free(queue);
 }
 
+/* A slow upload that has stored its first part. */
+static outlast_upload *begun(outlast_client **client, outlast_session **session, outlast_queue **queue, const char *name)
+{
+  OUTLAST_STRUCT(outlast_client_options, setup);
+  OUTLAST_STRUCT(outlast_event, event);
+  outlast_upload *upload = NULL;
+  outlast_upload_options options = upload_options(name);
+  int stored = 0;
+  setup.limit_rate = 1 << 20;
+  CHECK(outlast_queue_new(queue, NULL) == OUTLAST_OK);
+  CHECK(outlast_client_new(&setup, *queue, client, NULL) == OUTLAST_OK);
+  *session = new_session(*client);
+  options.parallel_upload_count = 1;
+  CHECK(outlast_upload_start(*client, *session, &options, &upload, NULL) == OUTLAST_OK);
+  while (!stored && outlast_queue_next(*queue, 60000, &event, NULL) == OUTLAST_OK) {
+    stored = event.kind == OUTLAST_EVENT_PART_STORED;
+    outlast_event_clear(&event);
+  }
+  CHECK(stored);
+  return upload;
+}
+
+void cancelled_as_its_options_say(void)
+{
+  outlast_client *client = NULL;
+  outlast_session *session = NULL;
+  outlast_queue *queue = NULL;
+  outlast_upload *upload = begun(&client, &session, &queue, "cancelled");
+  CHECK(outlast_upload_cancel(upload, 0, NULL) == OUTLAST_OK);
+  CHECK(outlast_upload_wait(upload, 60000, NULL, NULL) == OUTLAST_E_CANCELLED);
+  CHECK(outlast_upload_is_resumable(upload) == 0);
+  outlast_upload_free(upload);
+  outlast_session_free(session);
+  close_and_free(client);
+  outlast_queue_free(queue);
+}
+
+void a_lifeline_that_is_cut(void)
+{
+  outlast_client *client = NULL;
+  outlast_session *session = NULL;
+  outlast_queue *queue = NULL;
+  outlast_upload *upload = begun(&client, &session, &queue, "lifeline");
+  int32_t first = -1, second = -1, late = -1;
+  char byte;
+  CHECK(outlast_client_lifeline(NULL, &first, NULL) == OUTLAST_E_INVALID && first == -1);
+  CHECK(outlast_client_lifeline(client, NULL, NULL) == OUTLAST_E_INVALID);
+  CHECK(outlast_client_lifeline(client, &first, NULL) == OUTLAST_OK && first >= 0);
+  CHECK(outlast_client_lifeline(client, &second, NULL) == OUTLAST_OK && second >= 0 && second != first);
+  /* What is written to it means nothing. */
+  CHECK(write(first, "x", 1) == 1);
+  CHECK(close(first) == 0);
+  CHECK(outlast_upload_wait(upload, 60000, NULL, NULL) == OUTLAST_E_CANCELLED);
+  CHECK(outlast_upload_is_resumable(upload) == 1);
+  CHECK(outlast_client_close(client, 60000, NULL) == OUTLAST_OK);
+  /* Nothing is held any more. */
+  CHECK(read(second, &byte, 1) == 0 && close(second) == 0);
+  CHECK(outlast_client_lifeline(client, &late, NULL) == OUTLAST_OK);
+  CHECK(read(late, &byte, 1) == 0 && close(late) == 0);
+  outlast_upload_free(upload);
+  outlast_session_free(session);
+  outlast_client_free(client);
+  outlast_queue_free(queue);
+}
+
 /* A server that closes connections at once: a library that wrote to them carelessly would kill this process. */
 void sigpipe_is_survived(void)
 {

@@ -309,6 +309,7 @@ exports.functions = {
   outlast_client_new: ['int32_t', ['in outlast_client_options', '*', 'out *', 'out *']],
   outlast_client_close: ['int32_t', ['*', 'int64_t', 'out *']],
   outlast_client_free: ['void', ['*']],
+  outlast_client_lifeline: ['int32_t', ['*', '*', 'out *']],
   outlast_client_limit_rate: ['int32_t', ['*', 'uint64_t', 'out *']],
   outlast_client_on_event: ['int32_t', ['*', '*', '*', '*', 'out *']],
   outlast_session_number: ['uint64_t', ['*']],

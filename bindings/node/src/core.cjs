@@ -23,6 +23,8 @@ class Core {
   #handle;
   #queue;
   #watch;
+  // Closed with the worker thread that it was made on, however that ends: then the library ends the client.
+  #line;
   #pending = 0;
   #listeners = new Map();
   #next = 1;
@@ -44,6 +46,9 @@ class Core {
     this.#watch.on('data', () => this.#drain());
     this.#watch.on('error', () => {});
     this.#watch.unref();
+    call('outlast_client_lifeline', this.#handle, out);
+    this.#line = new net.Socket({ fd: Number(out.take()), readable: true, writable: false });
+    this.#line.on('error', () => {}).resume().unref();
     open.add(this);
   }
 
@@ -100,6 +105,7 @@ class Core {
     this.letGo();
     this.#watch.destroy();
     this.#watch = null;
+    this.#line.destroy();
     functions.outlast_queue_free(this.#queue);
     this.#queue = 0n;
     for (const listener of [...this.#listeners.values()]) listener.ended();

@@ -458,7 +458,7 @@ export class Upload {
   /** Begins no further parts; those in flight are finished. */
   pause(): void;
   resume(): void;
-  /** Stops it; its end still follows. */
+  /** Stops it; its end still follows. What becomes of what is stored: as the upload's own `onFailure` says unless told. */
   cancel(options?: { onFailure?: 'retain' | 'abort' }): void;
   /** The result. A timeout leaves the upload alone. */
   wait(options?: Watch & { timeoutMs?: number }): Promise<Result>;

@@ -359,6 +359,7 @@ FUNCTIONS = {
     "outlast_client_new": (c_int32, [POINTER(outlast_client_options), c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "outlast_client_close": (c_int32, [c_void_p, c_int64, POINTER(c_void_p)]),
     "outlast_client_free": (None, [c_void_p]),
+    "outlast_client_lifeline": (c_int32, [c_void_p, POINTER(c_int32), POINTER(c_void_p)]),
     "outlast_client_limit_rate": (c_int32, [c_void_p, c_uint64, POINTER(c_void_p)]),
     "outlast_client_on_event": (c_int32, [c_void_p, outlast_event_fn, c_void_p, outlast_free_fn, POINTER(c_void_p)]),
     "outlast_session_number": (c_uint64, [c_void_p]),

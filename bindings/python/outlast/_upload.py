@@ -128,14 +128,16 @@ class Upload(Owned):
         """Goes on after a pause."""
         call(library.outlast_upload_resume, self._handle)
 
-    def cancel(self, on_failure: str = "retain") -> None:
-        """Stops it; its end still follows. What is stored is kept for resuming, or aborted (``"abort"``)."""
+    def cancel(self, on_failure: str | None = None) -> None:
+        """Stops it; its end still follows. What is stored is kept for resuming (``"retain"``) or aborted (``"abort"``); not
+        given: as the upload's own ``on_failure`` says."""
         call(library.outlast_upload_cancel, self._handle, _choice(_FAILURE, on_failure, "on_failure"))
 
     def wait(self, timeout: float | None = None, progress: OnProgress | None = None) -> Result:
         """Waits for the end, without holding the GIL. ``progress`` is called on this thread.
 
-        An exception in ``progress``, and Ctrl-C, cancel the upload (kept for resuming) and are raised here.
+        An exception in ``progress``, and Ctrl-C, cancel the upload (kept for resuming, unless ``on_failure`` is ``"abort"``)
+        and are raised here.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:

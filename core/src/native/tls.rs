@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBox;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -34,13 +34,14 @@ pub(crate) fn client_config(bundle: Option<&Path>) -> Result<ClientConfig, Error
 }
 
 /// The machine's roots. Reading and parsing them takes longer than everything else about a client, so a process does it
-/// once; that there were none is not remembered, for they may be installed while the process runs.
+/// once; that there were none is not remembered, for they may be installed while the process runs. Threads that begin together
+/// read them each: one that waited would wait for ever in a child that was forked off meanwhile.
 fn machine_roots() -> RootCertStore {
-    static ROOTS: OnceCell<RootCertStore> = OnceCell::new();
+    static ROOTS: OnceBox<RootCertStore> = OnceBox::new();
     let read = || {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() { Err(roots) } else { Ok(roots) }
+        if roots.is_empty() { Err(roots) } else { Ok(Box::new(roots)) }
     };
     // A machine without roots can still talk to loopback, and to servers known by a bundle.
     ROOTS.get_or_try_init(read).map_or_else(|none| none, Clone::clone)
