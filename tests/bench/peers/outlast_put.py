@@ -14,9 +14,9 @@ with outlast.Client(state_dir=env["STATE"], cert_bundle=env["CA"]) as client, ou
 ) as uploader:
     uploader.upload(
         env["FILE"],
-        bucket=env["BUCKET"],
+        bucket_name=env["BUCKET"],
         namespace=env["NAMESPACE"],
         name="object",
         part_size=int(os.environ["BENCH_PART_MIB"]) << 20,
-        parallel=int(os.environ["BENCH_PARALLEL"]),
+        parallel_upload_count=int(os.environ["BENCH_PARALLEL"]),
     )
