@@ -70,6 +70,17 @@ pub(super) struct Context<'a> {
     notices: &'a mut VecDeque<Notice>,
 }
 
+/// What an answer, or its lack, says of the credential that the request carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing against it.
+    Accepted,
+    /// The request was refused for its date, not for its credential; send it again at no cost.
+    Misdated,
+    /// The credential has ended, by the provider's profile.
+    Refused,
+}
+
 /// Whose a command is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
@@ -112,29 +123,37 @@ impl Context<'_> {
     }
 
     /// Learns from an answer before its owner does: the server's clock, and whether the credential was refused.
-    /// True: the request was refused for its date, not for its credential; send it again at no cost.
-    pub(super) fn note_reply(&mut self, id: CommandId, outcome: &Result<Reply, TransportFailure>) -> bool {
-        let Ok(reply) = outcome else { return false };
+    pub(super) fn note_reply(
+        &mut self,
+        id: CommandId,
+        outcome: &Result<Reply, TransportFailure>,
+    ) -> Standing {
+        let Ok(reply) = outcome else { return Standing::Accepted };
         if let Some(date) = reply.date()
             && self.skew.learn(date, self.now, *self.next_id)
         {
             self.session.set_skew(self.skew.ms, self.now);
             self.notice(Notice::ClockSkew { skew_ms: self.skew.ms });
         }
-        if reply.status != 401 {
+        let generation = self.leased(id);
+        let refused = match generation {
+            Some(generation) => self.session.tells_expiry(generation, reply, self.now),
+            None => reply.status == 401,
+        };
+        if !refused {
             self.skew.corrections = 0;
-            if let Some(generation) = self.leased(id) {
+            if let Some(generation) = generation {
                 self.session.accept(generation);
             }
-            return false;
+            return Standing::Accepted;
         }
         if id.0 < self.skew.corrected_before && self.skew.corrections <= MAX_CORRECTIONS {
-            return true;
+            return Standing::Misdated;
         }
-        if let Some(generation) = self.leased(id) {
+        if let Some(generation) = generation {
             self.session.reject(generation, self.now);
         }
-        false
+        Standing::Refused
     }
 
     fn leased(&self, id: CommandId) -> Option<Generation> {
@@ -495,12 +514,13 @@ impl Engine {
             commands: &mut self.commands,
             notices: &mut self.notices,
         };
-        if ctx.note_reply(id, &outcome) {
+        let standing = ctx.note_reply(id, &outcome);
+        if standing == Standing::Misdated {
             call.again();
             self.calls.insert(call_id, (session, call));
             return;
         }
-        match call.on_replied(outcome, ctx.random, ctx.now) {
+        match call.on_replied(outcome, standing, ctx.random, ctx.now) {
             Answer::Refused(_) | Answer::Retrying(..) => {
                 self.calls.insert(call_id, (session, call));
             }

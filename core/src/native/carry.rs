@@ -1,5 +1,6 @@
 //! Carrying out commands: each becomes a task that answers with its one terminal event.
 
+use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +49,14 @@ pub(crate) struct Tools {
 impl Tools {
     /// What a source sends with.
     fn wire<'a>(&'a self, auth: &'a Endpoint, skew_ms: i64) -> Wire<'a> {
-        Wire { http: &self.http, auth, skew_ms, trace: self.trace.as_ref(), runtime: &self.runtime }
+        Wire {
+            http: &self.http,
+            auth,
+            skew_ms,
+            trace: self.trace.as_ref(),
+            runtime: &self.runtime,
+            date: Cell::new(None),
+        }
     }
 
     /// A line for those who want to see everything.
@@ -209,7 +217,12 @@ impl Driver {
                 self.block(move |tools| {
                     let id = ticket.id();
                     let wire = tools.wire(&auth, skew_ms);
-                    ticket.finish(Event::Exchanged { id, result: source.exchange(grant.as_deref(), &wire) });
+                    let result = source.exchange(grant.as_deref(), &wire);
+                    // First: a machine whose clock is wrong learns here why it is refused, and how long the token lives.
+                    if let Some(date) = wire.date.get() {
+                        let _ = tools.events.send(Message::Event(Event::Dated { session, date }));
+                    }
+                    ticket.finish(Event::Exchanged { id, result });
                 });
             }
             (Command::HandOver { session, grant, record, .. }, Some(ticket)) => {

@@ -265,6 +265,7 @@ fn profile(source: &dyn Source) -> SessionProfile {
         title: abilities.title,
         remedy: abilities.remedy,
         can_exchange: abilities.can_exchange,
+        mints: abilities.mints,
         can_store: abilities.can_store,
         can_sign_in: abilities.can_sign_in,
         chain: abilities.chain,

@@ -72,6 +72,11 @@ fn refreshed(
     if let Some(error) = error {
         return Err(error.clone());
     }
+    // Answered, and nothing is known that would keep the next one from being later: the provider has given its cached
+    // token once more, or two tokens of one second.
+    if answer.is_some() && status.horizon.is_none_or(|horizon| status.expires_at.is_some_and(|end| end < horizon)) {
+        return Ok(status.clone());
+    }
     let message = match status.expires_at {
         Some(end) => format!("the session cannot be extended beyond {end}; sign in again before then"),
         None => "this credential cannot be refreshed, and need not be: it has no end".into(),

@@ -34,7 +34,9 @@ pub trait Post {
 
 impl Post for Wire<'_> {
     fn post<T>(&self, request: WebRequest, read: impl FnOnce(&Result<Reply, TransportFailure>) -> T) -> T {
-        read_and_wipe(self.runtime.block_on(send(self.http, request, self.trace)), read)
+        let outcome = self.runtime.block_on(send(self.http, request, self.trace));
+        self.note_date(&outcome);
+        read_and_wipe(outcome, read)
     }
 
     fn skew_ms(&self) -> i64 {

@@ -27,6 +27,7 @@
 //! `Lock`, `Load` (somebody else may have won), `Exchange` (sent once), `Store` (before use), `Unlock`. Where the refresh
 //! token is used up by its use, `Intend` comes before `Exchange`: see [`rotation`].
 
+mod outcome;
 mod profile;
 mod renewal;
 mod rotation;
@@ -44,6 +45,7 @@ use super::credential::{Generation, Grant, Lease};
 use super::error::{Error, ErrorKind};
 use super::random::Random;
 use super::time::{Mono, Now, UnixMillis};
+use super::wire::Reply;
 use renewal::Step;
 use rotation::Presented;
 
@@ -388,6 +390,18 @@ impl Session {
         }
     }
 
+    /// Whether an answer to a request under `generation` says that its credential has ended, by the provider's profile.
+    ///
+    /// A sign that is not 401 may also be what it says (403: not permitted). A credential that has just replaced one that
+    /// was refused cannot have ended: then it is taken at its word.
+    pub fn tells_expiry(&self, generation: Generation, reply: &Reply, now: Now) -> bool {
+        if reply.status == 401 || !self.profile.chain.tells_expiry(reply) {
+            return reply.status == 401;
+        }
+        let current = self.current.as_ref().filter(|current| current.generation == generation);
+        current.is_none_or(|current| !current.after_refusal || now.mono - current.obtained >= FRESH)
+    }
+
     /// Whether `generation` is not the one to send under (any more).
     pub fn is_superseded(&self, generation: Generation) -> bool {
         self.current.as_ref().is_none_or(|current| current.generation != generation || current.refused)
@@ -540,6 +554,8 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+mod mint_tests;
 #[cfg(test)]
 mod rotation_tests;
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub struct SessionProfile {
     pub remedy: String,
     /// A further credential can be asked of a service.
     pub can_exchange: bool,
+    /// That credential comes from what does not end (a secret, a key, a password): when one ends says nothing of the next.
+    pub mints: bool,
     /// New credentials are persisted where other processes read them.
     pub can_store: bool,
     /// A person can make the source usable again while we wait.
@@ -43,6 +45,7 @@ impl Default for SessionProfile {
             title: "the session".into(),
             remedy: "sign in again".into(),
             can_exchange: true,
+            mints: false,
             can_store: true,
             can_sign_in: true,
             timer: false,

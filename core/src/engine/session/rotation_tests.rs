@@ -473,3 +473,61 @@ fn a_refresh_is_not_spent_near_the_absolute_end_again_and_again() {
     assert_eq!(bench.session.effective_horizon().map(|at| at.since(NOON).as_secs()), Some(end));
     assert_eq!(bench.lease(), Ok(3));
 }
+
+/// A session that could not store link 2, which it got by presenting link 1 once.
+fn unstored(policy: OnAmbiguous) -> Bench {
+    let mut bench = Bench::due(profile(policy));
+    bench.locked().loaded(Ok(Some(link(1, 0))));
+    bench.intended();
+    bench.presented(Ok(3600));
+    bench.stored(Err(Error::new(ErrorKind::State, "disk full"))).unlocked();
+    assert_eq!(bench.lease(), Ok(2), "it is used all the same");
+    assert!(bench.run(4000), "and is to be stored when that can be");
+    bench
+}
+
+#[test]
+fn a_stored_child_of_somebody_else_goes_before_ours_that_is_not_stored() {
+    let within = secs(600);
+    for policy in [OnAmbiguous::NewestChild { within }, OnAmbiguous::Count { left: 2 }] {
+        let mut bench = unstored(policy);
+        // To another process our answer was lost: it has presented link 1 again, by the policy, and stored its child.
+        let mut rival = link(2, 3596);
+        if let Some(chain) = &mut rival.chain {
+            chain.refresh = Secret::new("rival".to_owned());
+        }
+        rival.credential =
+            Credential::Bearer(Bearer::new(Secret::new("rival-at".to_owned()), "Bearer").unwrap());
+        bench.locked().loaded(Ok(Some(rival.clone())));
+        bench.unlocked().nothing_to_do();
+        assert_eq!(bench.lease(), Ok(3), "{policy:?}: the stored one is taken, ours is not put over it");
+        bench.session.refresh_now(bench.now);
+        bench.locked().loaded(Ok(Some(rival)));
+        assert_eq!(bench.intended().0, "rival");
+        assert_eq!(bench.presented(Ok(3600)), "rival", "ours, which its replay has ended, is never presented");
+    }
+}
+
+#[test]
+fn a_link_presented_since_by_somebody_else_has_ended_ours_that_is_not_stored() {
+    let within = secs(600);
+    for (policy, ended) in [
+        (OnAmbiguous::NewestChild { within }, true),
+        (OnAmbiguous::Count { left: 2 }, true),
+        // Here the second presentation gives the same successor, or one more beside it: ours is good, and is stored.
+        (OnAmbiguous::Replay { within }, false),
+        (OnAmbiguous::Fork { within }, false),
+    ] {
+        let mut bench = unstored(policy);
+        // The record says twice, and one of them was us: somebody else is between intent and store, or died there.
+        let found = with_intent(link(1, 0), intent(1, 2, 3595, Spent::Unknown));
+        bench.locked().loaded(Ok(Some(found)));
+        if ended {
+            bench.unlocked().nothing_to_do();
+            assert_eq!((bench.ends(), bench.lease()), (vec![ChainEnd::AnswerLost], Ok(2)), "{policy:?}");
+        } else {
+            bench.stored(Ok(())).unlocked();
+            assert_eq!((bench.ends(), bench.lease()), (vec![], Ok(2)), "{policy:?}");
+        }
+    }
+}

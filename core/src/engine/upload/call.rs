@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::engine::command::{BodyRef, Command, CommandId, SessionId, UploadId};
 use crate::engine::credential::{Generation, Lease};
 use crate::engine::error::{Error, ErrorKind, HttpFacts, Retry};
+use crate::engine::machine::Standing;
 use crate::engine::random::{Backoff, Random};
 use crate::engine::time::{Mono, Now};
 use crate::engine::wire::oci::{self, Operation};
@@ -41,7 +42,7 @@ pub struct Call {
 pub enum Answer {
     /// 2xx.
     Done(Reply),
-    /// 401 under this generation; the call waits for the next credential.
+    /// Refused under this generation; the call waits for the next credential.
     Refused(Generation),
     /// It will be tried again.
     Retrying(Error, Duration),
@@ -103,10 +104,11 @@ impl Call {
         self.state = State::Waiting;
     }
 
-    /// The answer, or why there is none.
-    pub fn on_replied(
+    /// The answer, or why there is none; `standing` is what it says of the credential.
+    pub(in crate::engine) fn on_replied(
         &mut self,
         outcome: Result<Reply, TransportFailure>,
+        standing: Standing,
         random: &mut Random,
         now: Now,
     ) -> Answer {
@@ -131,6 +133,7 @@ impl Call {
         match oci::verdict(self.operation, &reply) {
             Verdict::Done => Answer::Done(reply),
             Verdict::Refused(_) => Answer::Refused(generation),
+            _ if standing == Standing::Refused => Answer::Refused(generation),
             Verdict::UploadGone(facts) => Answer::Gone(facts),
             Verdict::Fatal(error) => Answer::Failed(error),
             Verdict::Again(after, facts) => {

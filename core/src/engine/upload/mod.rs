@@ -49,7 +49,7 @@ use super::checksum::Wanted;
 use super::command::{CommandId, Event, Notice, SessionId, UploadId};
 use super::credential::{Generation, Lease};
 use super::error::{Error, ErrorKind};
-use super::machine::Context;
+use super::machine::{Context, Standing};
 use super::session::LeaseAnswer;
 use super::time::{Mono, UnixMillis};
 use super::wire::oci::{self, ObjectFacts, Operation, PartEntry};
@@ -351,14 +351,14 @@ impl Upload {
                 if let Some(number) = self.busy.remove(&id) {
                     self.on_part_replied(number, id, outcome, sent, ctx);
                 } else if self.call.as_ref().and_then(Call::in_flight) == Some(id) {
-                    let free = ctx.note_reply(id, &outcome);
+                    let standing = ctx.note_reply(id, &outcome);
                     let Some(mut call) = self.call.take() else { return };
-                    if free {
+                    if standing == Standing::Misdated {
                         call.again();
                         self.call = Some(call);
                         return;
                     }
-                    let answer = call.on_replied(outcome, ctx.random, ctx.now);
+                    let answer = call.on_replied(outcome, standing, ctx.random, ctx.now);
                     self.on_answer(call, answer, ctx);
                 } else {
                     self.on_probe_replied(id, outcome, ctx);

@@ -9,7 +9,7 @@ use crate::engine::checksum::{Digests, Wanted, parse_crc32c, parse_md5, parse_sh
 use crate::engine::command::{BodyRef, Command, CommandId, Filled, Notice};
 use crate::engine::credential::{Generation, Lease};
 use crate::engine::error::{Error, ErrorKind, Retry};
-use crate::engine::machine::Context;
+use crate::engine::machine::{Context, Standing};
 use crate::engine::upload::journal::Record;
 use crate::engine::wire::oci::{self, MAX_PARTS, ObjectFacts, Operation};
 use crate::engine::wire::{Reply, TransportFailure, TransportKind, Verdict};
@@ -182,12 +182,12 @@ impl Upload {
         ctx: &mut Context<'_>,
     ) {
         let PartState::InFlight(_, generation) = self.parts.of(number).state else { return };
-        let free = ctx.note_reply(id, &outcome);
+        let standing = ctx.note_reply(id, &outcome);
         // A driver may report progress coarsely, or not at all.
         let unreported = self.parts.of(number).len.saturating_sub(self.parts.of(number).sent);
         // Whatever follows, the permit is back.
         self.parts.set(number, PartState::Waiting);
-        if free {
+        if standing == Standing::Misdated {
             return;
         }
         let operation = if self.single { Operation::Put } else { Operation::Part };
@@ -203,6 +203,7 @@ impl Upload {
             }
             _ if self.phase == Phase::Draining => {}
             Verdict::Refused(_) => self.hold(number, generation, ctx),
+            _ if standing == Standing::Refused => self.hold(number, generation, ctx),
             Verdict::UploadGone(facts) => {
                 let message =
                     format!("the upload of \"{}\" does not exist any more at the service", self.name());
@@ -458,12 +459,12 @@ impl Upload {
             self.probe = Some((probe, generation));
             return;
         }
-        let free = ctx.note_reply(id, &outcome);
+        let standing = ctx.note_reply(id, &outcome);
         if self.phase == Phase::Draining {
             return;
         }
-        let answer = probe.on_replied(outcome, ctx.random, ctx.now);
-        let refused = free || matches!(answer, Answer::Refused(_));
+        let answer = probe.on_replied(outcome, standing, ctx.random, ctx.now);
+        let refused = standing == Standing::Misdated || matches!(answer, Answer::Refused(_));
         for number in self.parts.probing() {
             let PartState::Probing(sent_under) = self.parts.of(number).state else { continue };
             self.parts.set(number, PartState::Waiting);

@@ -27,6 +27,8 @@ impl Source for CommandSource {
         Abilities {
             title: self.title.clone(),
             remedy: format!("see what {program} says"),
+            // It may keep what it has given, and give another when it likes.
+            mints: true,
             can_sign_in: true,
             ..Abilities::default()
         }

@@ -139,6 +139,7 @@ impl Source for Kept {
             title: self.title.clone(),
             remedy: self.remedy.clone(),
             can_exchange: true,
+            mints: self.giver.mints(),
             can_store: true,
             can_sign_in: !self.giver.mints(),
             chain: self.provider.chain_profile(),

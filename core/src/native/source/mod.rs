@@ -17,6 +17,7 @@ mod oauth2;
 mod session_files;
 mod upst;
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use crate::engine::secret::Secret;
 use crate::engine::session::Windows;
 use crate::engine::sessions_file::SessionDef;
 use crate::engine::sign::SigningKey;
+use crate::engine::time::UnixMillis;
 use crate::engine::wire::{Reply, Request, TransportFailure, TransportKind};
 
 /// Longest time for one exchange, from connecting to the last byte of the answer.
@@ -65,6 +67,8 @@ pub struct Abilities {
     pub remedy: String,
     /// [`Source::exchange`] can give a further credential.
     pub can_exchange: bool,
+    /// It gives them from what does not end (a secret, a key, a password): when one ends says nothing of the next.
+    pub mints: bool,
     /// [`Source::store`] persists new credentials where other processes read them.
     pub can_store: bool,
     /// A person can make the source usable again while we wait.
@@ -82,6 +86,7 @@ impl Default for Abilities {
             title: "the session".into(),
             remedy: "sign in again".into(),
             can_exchange: true,
+            mints: false,
             can_store: false,
             can_sign_in: false,
             chain: ChainProfile::default(),
@@ -256,6 +261,8 @@ pub struct Wire<'a> {
     pub(crate) skew_ms: i64,
     pub(crate) trace: Option<&'a Trace>,
     pub(crate) runtime: &'a tokio::runtime::Handle,
+    /// The service's clock, as its last answer showed it.
+    pub(crate) date: Cell<Option<UnixMillis>>,
 }
 
 impl Wire<'_> {
@@ -299,7 +306,14 @@ impl Wire<'_> {
         if let Some(trace) = self.trace {
             trace(&label.line(&outcome, meter.elapsed()));
         }
+        self.note_date(&outcome);
         outcome
+    }
+
+    pub(super) fn note_date(&self, outcome: &Result<Reply, TransportFailure>) {
+        if let Some(date) = outcome.as_ref().ok().and_then(Reply::date) {
+            self.date.set(Some(date));
+        }
     }
 }
 

@@ -40,6 +40,7 @@ impl Source for OciGenerateUpst {
             title: "the session minted with the API key".into(),
             remedy: "check user, tenancy, fingerprint and key file of the profile".into(),
             can_exchange: true,
+            mints: true,
             can_store: false,
             can_sign_in: false,
             ..Abilities::default()
