@@ -51,6 +51,8 @@ pub(crate) struct Chain {
     pub(crate) client: String,
     pub(crate) session: Option<usize>,
     pub(crate) scope: String,
+    /// Who acts, where a token exchange named one.
+    pub(crate) actor: Option<String>,
     pub(crate) started: Millis,
     /// Why none of its refresh tokens is good any more.
     pub(crate) ended: Option<Why>,
@@ -146,6 +148,8 @@ pub struct ChainFacts {
     pub user: Option<String>,
     /// Scope of the grant.
     pub scope: String,
+    /// Who acts for the user (the client or user of the `actor_token` of an exchange).
+    pub actor: Option<String>,
     /// Generation of its newest access token (0 = from the grant).
     pub generation: u32,
     /// Refreshes that issued something.
@@ -202,6 +206,7 @@ impl Oauth {
             client: chain.client.clone(),
             user: state.user_of(number),
             scope: chain.scope.clone(),
+            actor: chain.actor.clone(),
             generation: chain.generation,
             refreshes: chain.refreshes,
             started_ms: chain.started,
@@ -292,6 +297,7 @@ impl State {
             client: client.into(),
             session,
             scope: scope.into(),
+            actor: None,
             started: now,
             ended: None,
             generation: 0,

@@ -288,11 +288,27 @@ impl Granting<'_> {
         if session.is_none_or(|session| state.sessions[session].ended) {
             return Err(Why::Subject("Invalid token").into());
         }
+        let actor = self.actor(state)?;
         let scope = self.scope()?;
         let chain = state.open_chain(self.id, session, &scope, self.mint.now);
+        state.chains[chain].actor = actor;
         let mut value = self.issue(state, chain, &scope, None, with_refresh)?;
         value["issued_token_type"] = asked.into();
         Ok(value)
+    }
+
+    /// Who acts: the user or client of a live actor token (RFC 8693 section 2.1: its type must come with it, and only then).
+    fn actor(&self, state: &State) -> Result<Option<String>, Why> {
+        let (token, kind) = (self.form.get("actor_token"), self.form.get("actor_token_type"));
+        let token = match (token, kind) {
+            (None, None) => return Ok(None),
+            (Some(token), Some(ACCESS_TOKEN)) => token,
+            (Some(_), _) => return Err(Why::Subject("actor_token_type is not an access token")),
+            (None, Some(_)) => return Err(Why::Subject("actor_token_type without actor_token")),
+        };
+        let known = state.access.get(token).filter(|known| !known.revoked && self.mint.now < known.ends);
+        let known = known.ok_or(Why::Subject("Invalid actor token"))?;
+        Ok(Some(known.user.clone().unwrap_or_else(|| known.client.clone())))
     }
 }
 
