@@ -268,8 +268,10 @@ impl Happening {
             Notice::Expiring { session, expires_at } => {
                 Happening { session: session.0, moment: expires_at.0, ..new(OUTLAST_EVENT_EXPIRING) }
             }
-            Notice::WillOutliveSession { upload, estimate, horizon } => Happening {
-                upload: upload.0,
+            Notice::WillOutliveSession { session, upload, estimate, horizon } => Happening {
+                // An upload's events name the upload alone.
+                session: upload.map_or(session.0, |_| 0),
+                upload: upload.map_or(0, |upload| upload.0),
                 moment: estimate.0,
                 horizon: horizon.0,
                 ..new(OUTLAST_EVENT_WILL_OUTLIVE_SESSION)

@@ -161,7 +161,8 @@ pub(crate) fn notice(
         Wire::Resumed => Notice::Resumed { session },
         Wire::ClockSkew(skew_ms) => Notice::ClockSkew { skew_ms },
         Wire::WillOutliveSession(told) => Notice::WillOutliveSession {
-            upload: number(told.upload),
+            session,
+            upload: Some(number(told.upload)),
             estimate: UnixMillis(told.estimate),
             horizon: UnixMillis(told.horizon),
         },

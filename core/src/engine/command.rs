@@ -323,6 +323,8 @@ pub struct HandOverRecord {
     pub credential: String,
     /// The user's session.
     pub session: SessionId,
+    /// What is under way under it: `upload NAMESPACE/BUCKET/OBJECT`, `job NAME`.
+    pub work: Vec<String>,
     /// `will-outlive-session` or `session-ended`.
     pub reason: &'static str,
     /// When the job is expected to end.
@@ -422,11 +424,13 @@ pub enum Notice {
         /// Its end.
         expires_at: UnixMillis,
     },
-    /// At the present rate the upload ends after the session does.
+    /// At the present rate the upload (or job) ends after the session does.
     WillOutliveSession {
-        /// Which.
-        upload: UploadId,
-        /// When the upload is expected to end.
+        /// The session it uses.
+        session: SessionId,
+        /// Which; `None`: a job that moves its bytes itself ([`Engine::expect`](super::Engine::expect)).
+        upload: Option<UploadId>,
+        /// When it is expected to end.
         estimate: UnixMillis,
         /// When the session ends.
         horizon: UnixMillis,

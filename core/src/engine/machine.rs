@@ -1,12 +1,15 @@
 //! The composite: sessions, uploads and calls behind one set of verbs.
 
 mod handover;
+mod job;
 
 pub use handover::HandOver;
+pub use job::Expected;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use handover::Standby;
+use job::Job;
 
 use super::command::{Command, CommandId, Event, Notice, SessionId, UploadId};
 use super::credential::Generation;
@@ -171,6 +174,8 @@ struct SessionEntry {
     standby: Option<Standby>,
     /// The user's session that this one is the service of.
     serves: Option<SessionId>,
+    /// What it is for, besides uploads.
+    job: Option<Job>,
 }
 
 /// The engine: decisions of any number of sessions and uploads.
@@ -212,7 +217,14 @@ impl Engine {
         let session = Session::new(id, profile, self.random.bits());
         self.sessions.insert(
             id,
-            SessionEntry { session, skew: Skew::default(), closing: false, standby: None, serves: None },
+            SessionEntry {
+                session,
+                skew: Skew::default(),
+                closing: false,
+                standby: None,
+                serves: None,
+                job: None,
+            },
         );
         self.settle();
         id
@@ -560,6 +572,7 @@ impl Engine {
                 entry.session.release();
             }
         }
+        self.review_jobs();
         self.review_standbys();
         self.settle();
     }

@@ -1,4 +1,4 @@
-//! The record of hand-overs: who, when, for which session, under which credential and why; never a secret.
+//! The record of hand-overs: who, when, for which session and work, under which credential and why; never a secret.
 //!
 //! One JSON object a line, appended and made durable before the credential is used. Whatever a name holds, it is one line:
 //! control characters are blanked and the text is capped, and JSON does the rest.
@@ -39,6 +39,7 @@ impl Audit {
             "principal": one_line(&record.principal),
             "credential": one_line(&record.credential),
             "session": record.session.0,
+            "work": record.work.iter().map(|work| one_line(work)).collect::<Vec<_>>(),
             "reason": record.reason,
             "estimate_ms": record.estimate.map(|at| at.0),
             "horizon_ms": record.horizon.map(|at| at.0),
@@ -102,6 +103,7 @@ mod tests {
             principal: principal.to_owned(),
             credential: "nightly".to_owned(),
             session: SessionId(7),
+            work: vec!["upload n/b/backup.tar".to_owned(), "job x\ny".to_owned()],
             reason: "session-ended",
             estimate: None,
             horizon: Some(UnixMillis(1_772_366_460_000)),
@@ -126,6 +128,7 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
             assert!(value["principal"].as_str().expect("it is text").starts_with(who));
             assert_eq!((&value["credential"], &value["session"]), (&json!("nightly"), &json!(7)));
+            assert_eq!(value["work"], json!(["upload n/b/backup.tar", "job x y"]));
             assert_eq!((&value["reason"], &value["estimate_ms"]), (&json!("session-ended"), &json!(null)));
             assert!(line.len() < 2000);
         }

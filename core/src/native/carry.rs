@@ -48,10 +48,15 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// What a source sends with.
-    fn wire<'a>(&'a self, auth: &'a Endpoint, skew_ms: i64) -> Wire<'a> {
+    pub(super) fn wire<'a>(
+        &'a self,
+        (storage, auth): (&'a Endpoint, &'a Endpoint),
+        skew_ms: i64,
+    ) -> Wire<'a> {
         Wire {
             http: &self.http,
             auth,
+            storage,
             skew_ms,
             trace: self.trace.as_ref(),
             runtime: &self.runtime,
@@ -211,12 +216,11 @@ impl Driver {
             }
             (Command::Exchange { session, grant, skew_ms, .. }, Some(ticket)) => {
                 let Some(source) = self.pend(session, ticket.id()) else { return };
-                let Some(auth) = self.sessions.get(&session).map(|room| Arc::clone(&room.auth)) else {
-                    return;
-                };
+                let Some(room) = self.sessions.get(&session) else { return };
+                let (storage, auth) = room.endpoints();
                 self.block(move |tools| {
                     let id = ticket.id();
-                    let wire = tools.wire(&auth, skew_ms);
+                    let wire = tools.wire((&storage, &auth), skew_ms);
                     let result = source.exchange(grant.as_deref(), &wire);
                     // First: a machine whose clock is wrong learns here why it is refused, and how long the token lives.
                     if let Some(date) = wire.date.get() {
@@ -228,11 +232,11 @@ impl Driver {
             (Command::HandOver { session, grant, record, .. }, Some(ticket)) => {
                 let Some(source) = self.pend(session, ticket.id()) else { return };
                 let Some(room) = self.sessions.get(&session) else { return };
-                let (auth, audit) = (Arc::clone(&room.auth), room.audit.clone());
+                let ((storage, auth), audit) = (room.endpoints(), room.audit.clone());
                 let skew_ms = self.engine.session_skew_ms(session);
                 self.block(move |tools| {
                     let id = ticket.id();
-                    let wire = tools.wire(&auth, skew_ms);
+                    let wire = tools.wire((&storage, &auth), skew_ms);
                     let unrecorded = || Error::new(ErrorKind::State, "there is no record to write to");
                     let result = source
                         .check(&grant, &wire)
@@ -259,7 +263,7 @@ impl Driver {
         Some(Arc::clone(&room.source))
     }
 
-    fn block(&self, work: impl FnOnce(&Tools) + Send + 'static) {
+    pub(super) fn block(&self, work: impl FnOnce(&Tools) + Send + 'static) {
         let tools = Arc::clone(&self.tools);
         self.tools.runtime.spawn_blocking(move || work(&tools));
     }

@@ -18,8 +18,8 @@ use super::options::ClientOptions;
 use super::os;
 use super::published::Published;
 use super::reply::{self, Answer};
-use super::session::{ServiceSpec, Session, SessionSpec};
-use super::source::Source;
+use super::session::{Definition, ServiceSpec, Session, SessionSpec};
+use super::source::{JobSource, Source, SourceSpec};
 use super::upload::{Shared, Upload, UploadSource, UploadStart};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::machine::HandOver;
@@ -101,13 +101,36 @@ impl Client {
         let auth = Endpoint::parse(&spec.endpoints.auth, allow_http)
             .map_err(|error| error.during("auth endpoint"))?;
         // A session does without a state directory: it only takes locks that cannot be beside their file.
+        let defined = match &spec.source {
+            SourceSpec::Defined { def, vault_key } => Some(((**def).clone(), vault_key.clone())),
+            _ => None,
+        };
         let source = spec.source.open(self.0.options.state_dir().ok(), allow_http)?;
         let profile = SessionProfile {
             timer: spec.timer,
             wait_for_login: spec.wait_for_login,
             ..profile(source.as_ref())
         };
+        self.open(source, (storage, auth), profile, defined, false)
+    }
+
+    /// A job's session: renewed on the timer, with the endpoints of the session that it is of.
+    pub(super) fn open_for_job(&self, session: &Session, source: JobSource) -> Result<Session, Error> {
+        let source = Arc::new(source);
+        let profile = SessionProfile { timer: true, ..profile(&*source) };
+        self.open(source, (session.storage().clone(), session.auth().clone()), profile, None, true)
+    }
+
+    fn open(
+        &self,
+        source: Arc<dyn Source>,
+        (storage, auth): (Endpoint, Endpoint),
+        profile: SessionProfile,
+        defined: Option<Definition>,
+        is_job: bool,
+    ) -> Result<Session, Error> {
         let published = Arc::new(Published::default());
+        let chain = profile.chain.clone();
         let (promise, answer) = reply::pair();
         self.send(Message::OpenSession(Box::new(OpenSession {
             source,
@@ -116,9 +139,10 @@ impl Client {
             profile,
             published: Arc::clone(&published),
             service: None,
+            is_job,
             promise,
         })));
-        Ok(Session::new(answer.wait()?, self.clone(), storage, auth, published))
+        Ok(Session::new(answer.wait()?, self.clone(), (storage, auth), published, chain, defined))
     }
 
     /// Names a service's credential that takes over from `session` when an upload would outlive it, or when it has ended.
@@ -142,6 +166,7 @@ impl Client {
                 plan: HandOver { principal: spec.principal, credential: spec.credential },
                 audit,
             }),
+            is_job: false,
             promise,
         })));
         answer.wait().map(drop)

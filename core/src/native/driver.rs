@@ -1,6 +1,7 @@
 //! The thread that owns the engine: messages in, commands out, notices told.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -66,9 +67,27 @@ pub(crate) struct SessionRoom {
     pub(crate) pending: usize,
     /// The caller has dropped it; it ends with its last upload.
     dropped: bool,
+    release: Release,
     pub(super) refreshes: Vec<Refreshing>,
     /// What the service answered to the refresh that was asked for; `None`: it was not asked (yet).
     pub(super) answer: Option<Result<(), Error>>,
+}
+
+impl SessionRoom {
+    /// Storage and auth.
+    pub(super) fn endpoints(&self) -> (Arc<Endpoint>, Arc<Endpoint>) {
+        (Arc::clone(&self.storage), Arc::clone(&self.auth))
+    }
+}
+
+/// What is revoked when a session has ended.
+enum Release {
+    /// Nothing (any more).
+    Nothing,
+    /// What the job holds, and who is to be told.
+    AtEnd(Option<Promise<bool>>),
+    /// It is being revoked.
+    UnderWay(Option<Promise<bool>>),
 }
 
 /// An upload's tools.
@@ -189,7 +208,9 @@ impl Driver {
             }
             self.settle();
             if let Some(deadline) = self.closing {
-                let drained = self.uploads.is_empty() && self.sessions.values().all(|room| room.pending == 0);
+                let at_rest =
+                    |room: &SessionRoom| room.pending == 0 && matches!(room.release, Release::Nothing);
+                let drained = self.uploads.is_empty() && self.sessions.values().all(at_rest);
                 if drained || Instant::now() >= deadline {
                     return self.stop(drained, deadline);
                 }
@@ -260,6 +281,25 @@ impl Driver {
             Message::Reject(id, generation) => self.engine.reject(id, generation, now),
             Message::Accept(id, generation) => self.engine.accept(id, generation, now),
             Message::Touch(session) => self.engine.handle(Event::SourceTouched { session }, now),
+            Message::Expect(id, name, expected) => self.engine.expect(id, &name, expected, now),
+            Message::Advanced(id, done) => self.engine.advanced(id, done, now),
+            Message::EndJob(id, promise) => match self.sessions.get_mut(&id) {
+                Some(room) if matches!(room.release, Release::AtEnd(_)) => {
+                    room.release = Release::AtEnd(promise);
+                    room.dropped = true;
+                }
+                _ => {
+                    if let Some(promise) = promise {
+                        promise.settle(Err(closed()));
+                    }
+                }
+            },
+            Message::LeaveJob(id) => {
+                if let Some(room) = self.sessions.get_mut(&id) {
+                    room.release = Release::Nothing;
+                }
+            }
+            Message::Released(id, result) => self.released(id, result),
             Message::StartUpload(start) => self.start_upload(*start),
             Message::Pause(id) => self.engine.pause(id, now),
             Message::Resume(id) => self.engine.resume(id, now),
@@ -281,6 +321,10 @@ impl Driver {
         let ids: Vec<UploadId> = self.uploads.keys().copied().collect();
         for id in ids {
             self.engine.cancel(id, OnFailure::Retain, now);
+        }
+        // No job goes on without its client.
+        for room in self.sessions.values_mut() {
+            room.dropped |= !matches!(room.release, Release::Nothing);
         }
     }
 
@@ -310,6 +354,7 @@ impl Driver {
             watcher,
             pending: 0,
             dropped: false,
+            release: if open.is_job { Release::AtEnd(None) } else { Release::Nothing },
             refreshes: Vec::new(),
             answer: None,
         };
@@ -330,6 +375,9 @@ impl Driver {
             .collect();
         for id in idle {
             self.engine.remove_session(id, self.clock.now());
+            if self.begin_release(id) {
+                continue;
+            }
             if let Some(room) = self.sessions.remove(&id) {
                 room.watcher.as_ref().inspect(|watcher| watcher.abort());
             }
@@ -337,6 +385,38 @@ impl Driver {
             for room in self.sessions.values_mut().filter(|room| room.serves == Some(id)) {
                 room.dropped = true;
             }
+        }
+    }
+
+    /// Begins to revoke what a job holds; false: there is nothing to revoke.
+    fn begin_release(&mut self, id: SessionId) -> bool {
+        let Some(room) = self.sessions.get_mut(&id) else { return false };
+        let Release::AtEnd(promise) = std::mem::replace(&mut room.release, Release::Nothing) else {
+            return false;
+        };
+        room.release = Release::UnderWay(promise);
+        room.pending += 1;
+        let (source, (storage, auth)) = (Arc::clone(&room.source), room.endpoints());
+        self.block(move |tools| {
+            let release = || source.release(&tools.wire((&storage, &auth), 0));
+            // Somebody waits for the outcome, whatever a host's source does.
+            let panicked = |_| Err(Error::new(ErrorKind::Internal, "the source panicked"));
+            let result = catch_unwind(AssertUnwindSafe(release)).unwrap_or_else(panicked);
+            let _ = tools.events.send(Message::Released(id, result));
+        });
+        true
+    }
+
+    fn released(&mut self, id: SessionId, result: Result<bool, Error>) {
+        let Some(room) = self.sessions.get_mut(&id) else { return };
+        room.pending -= 1;
+        match (std::mem::replace(&mut room.release, Release::Nothing), result) {
+            (Release::UnderWay(Some(promise)), result) => promise.settle(result),
+            (_, Err(error)) => {
+                let text = format!("the tokens of an ended job are not revoked, and stay stored: {error}");
+                self.listeners.tell(&Notice::Remark { upload: None, text });
+            }
+            (_, Ok(_)) => {}
         }
     }
 

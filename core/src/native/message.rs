@@ -13,7 +13,8 @@ use super::reply::Promise;
 use super::source::Source;
 use super::upload::Shared;
 use crate::engine::credential::{Generation, Lease};
-use crate::engine::machine::HandOver;
+use crate::engine::error::Error;
+use crate::engine::machine::{Expected, HandOver};
 use crate::engine::session::{SessionProfile, SessionStatus};
 use crate::engine::upload::Outcome;
 use crate::engine::upload::journal::JournalState;
@@ -27,21 +28,45 @@ pub(crate) enum Message {
     Event(Event),
     OpenSession(Box<OpenSession>),
     DropSession(SessionId),
-    Lease { session: SessionId, promise: Promise<Lease> },
-    Refresh { session: SessionId, promise: Promise<SessionStatus> },
-    Status { session: SessionId, promise: Promise<SessionStatus> },
-    Loaded { session: SessionId, promise: Promise<SessionStatus> },
+    Lease {
+        session: SessionId,
+        promise: Promise<Lease>,
+    },
+    Refresh {
+        session: SessionId,
+        promise: Promise<SessionStatus>,
+    },
+    Status {
+        session: SessionId,
+        promise: Promise<SessionStatus>,
+    },
+    Loaded {
+        session: SessionId,
+        promise: Promise<SessionStatus>,
+    },
     Hold(SessionId),
     Release(SessionId),
     Reject(SessionId, Generation),
     Accept(SessionId, Generation),
     Touch(SessionId),
+    Expect(SessionId, String, Expected),
+    Advanced(SessionId, u64),
+    /// A job has ended: what it holds is to be revoked.
+    EndJob(SessionId, Option<Promise<bool>>),
+    /// A job's pair stays for a later run.
+    LeaveJob(SessionId),
+    Released(SessionId, Result<bool, Error>),
     StartUpload(Box<StartUpload>),
     Pause(UploadId),
     Resume(UploadId),
     Cancel(UploadId, OnFailure),
     JournalClosed(UploadId),
-    Call { session: SessionId, operation: Operation, request: Box<Request>, promise: Promise<Reply> },
+    Call {
+        session: SessionId,
+        operation: Operation,
+        request: Box<Request>,
+        promise: Promise<Reply>,
+    },
     Subscribe(Subscriber),
     Close(Instant),
 }
@@ -54,6 +79,8 @@ pub(crate) struct OpenSession {
     pub(crate) published: Arc<Published>,
     /// It is the service of a user's session.
     pub(crate) service: Option<Takeover>,
+    /// It is a job's: what it holds is revoked at its end.
+    pub(crate) is_job: bool,
     pub(crate) promise: Promise<SessionId>,
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Where to look: requests and answers in [`http`], with [`endpoint`], [`tls`] and [`meter`] (stalls, progress);
 //! bytes in [`content`], [`stream`], [`buffer`], [`range`], [`body`], [`limiter`] and [`md5`]; files of uploads in [`journal`] and
-//! [`lockfile`]; credentials in [`source`] and [`watch`]; callers' handles in [`client`], [`session`], [`upload`],
+//! [`lockfile`]; credentials in [`source`] and [`watch`]; callers' handles in [`client`], [`session`], [`job`], [`upload`],
 //! [`notices`] and [`calls`], with the current lease in [`published`] and the record of hand-overs in [`audit`], which wait through [`reply`] on any executor or none.
 //!
 //! What must not live here: decisions. When to refresh, retry, give up or resume is the engine's business.
@@ -27,6 +27,7 @@ mod content;
 mod driver;
 mod endpoint;
 mod http;
+mod job;
 pub mod journal;
 mod limiter;
 mod lockfile;
@@ -58,6 +59,7 @@ mod wire_tests;
 
 pub use bytes::Bytes;
 pub use client::Client;
+pub use job::{Job, JobSpec, end_job};
 pub use notices::Notices;
 pub use options::{ClientOptions, default_state_dir};
 pub use os::spawn_quiet;
@@ -67,4 +69,5 @@ pub use trace::Trace;
 pub use upload::{Upload, UploadSource, UploadStart};
 pub use web::{Post, Web};
 
+pub use crate::engine::machine::Expected;
 pub use crate::engine::upload::{Outcome, Progress};

@@ -11,11 +11,14 @@ use super::message::Message;
 use super::published::{Found, Published};
 use super::reply;
 use super::source::SourceSpec;
+use super::vault::VaultKey;
 use crate::engine::SessionId;
+use crate::engine::chain::ChainProfile;
 use crate::engine::credential::{Credential, Generation, Lease};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
 use crate::engine::session::SessionStatus;
+use crate::engine::sessions_file::SessionDef;
 use crate::engine::sign::{SignedHeaders, authorize};
 use crate::engine::wire::{Coverage, Method, Request, Service};
 
@@ -64,7 +67,13 @@ struct Inner {
     storage: Endpoint,
     auth: Endpoint,
     published: Arc<Published>,
+    /// What means "expired" here.
+    chain: ChainProfile,
+    defined: Option<Definition>,
 }
+
+/// A session of the sessions file, and the caller's key of the vault.
+pub(super) type Definition = (SessionDef, Option<VaultKey>);
 
 /// Headers for one request that the caller sends itself.
 #[derive(Clone, Debug)]
@@ -79,11 +88,17 @@ impl Session {
     pub(crate) fn new(
         id: SessionId,
         client: Client,
-        storage: Endpoint,
-        auth: Endpoint,
+        (storage, auth): (Endpoint, Endpoint),
         published: Arc<Published>,
+        chain: ChainProfile,
+        defined: Option<Definition>,
     ) -> Self {
-        Session(Arc::new(Inner { id, client, storage, auth, published }))
+        Session(Arc::new(Inner { id, client, storage, auth, published, chain, defined }))
+    }
+
+    /// What the sessions file says of it, if it is of that file.
+    pub(super) fn defined(&self) -> Option<&Definition> {
+        self.0.defined.as_ref()
     }
 
     /// Its number in notices.
@@ -208,6 +223,21 @@ impl Session {
     /// A request sent with `generation` was answered with something other than 401.
     pub fn accept(&self, generation: Generation) {
         self.0.client.send(Message::Accept(self.0.id, generation));
+    }
+
+    /// A request sent with `generation` was answered with this status and body (its beginning is enough). True: the
+    /// credential has ended, by the provider's table (401 always; others say it by 403, or by words); take another lease and
+    /// send the request again. Calls [`Session::reject`] or [`Session::accept`].
+    ///
+    /// A refusal that goes on under a credential that has just been renewed ends in an error of [`Session::lease`].
+    pub fn answered(&self, generation: Generation, status: u16, body: &[u8]) -> bool {
+        let refused = self.0.chain.means_expired(status, body);
+        if refused {
+            self.reject(generation);
+        } else {
+            self.accept(generation);
+        }
+        refused
     }
 
     /// The source has changed or somebody signed in: look now. File changes are noticed without this.

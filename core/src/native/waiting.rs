@@ -74,7 +74,9 @@ fn refreshed(
     }
     // Answered, and nothing is known that would keep the next one from being later: the provider has given its cached
     // token once more, or two tokens of one second.
-    if answer.is_some() && status.horizon.is_none_or(|horizon| status.expires_at.is_some_and(|end| end < horizon)) {
+    if answer.is_some()
+        && status.horizon.is_none_or(|horizon| status.expires_at.is_some_and(|end| end < horizon))
+    {
         return Ok(status.clone());
     }
     let message = match status.expires_at {

@@ -97,9 +97,10 @@ pub(crate) fn notice(notice: Notice) -> wit::Notice {
         }
         Notice::HorizonLearned { horizon, .. } => wit::Notice::HorizonLearned(horizon.0),
         Notice::Expiring { expires_at, .. } => wit::Notice::Expiring(expires_at.0),
-        Notice::WillOutliveSession { upload, estimate, horizon } => {
+        Notice::WillOutliveSession { upload, estimate, horizon, .. } => {
             wit::Notice::WillOutliveSession(wit::WillOutliveSession {
-                upload: upload.0,
+                // The component has uploads only.
+                upload: upload.map_or(0, |upload| upload.0),
                 estimate: estimate.0,
                 horizon: horizon.0,
             })

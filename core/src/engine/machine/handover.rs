@@ -114,9 +114,7 @@ impl Engine {
 
     fn want_standby(&mut self, user: SessionId) {
         let outlived = self.notices.iter().find_map(|notice| match notice {
-            Notice::WillOutliveSession { upload, estimate, horizon }
-                if self.uploads.get(upload).is_some_and(|upload| upload.session == user) =>
-            {
+            Notice::WillOutliveSession { session, estimate, horizon, .. } if *session == user => {
                 Some((*estimate, *horizon))
             }
             _ => None,
@@ -146,6 +144,7 @@ impl Engine {
             return;
         }
         let (service, why, plan) = (standby.session, why.clone(), standby.plan.clone());
+        let work = self.work_of(user);
         let Some(entry) = self.sessions.get_mut(&service) else { return };
         match entry.session.lease(now) {
             LeaseAnswer::Wait => {}
@@ -157,6 +156,7 @@ impl Engine {
                     principal: plan.principal,
                     credential: plan.credential,
                     session: user,
+                    work,
                     reason: why.reason,
                     estimate: why.estimate,
                     horizon: why.horizon,

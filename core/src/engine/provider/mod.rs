@@ -33,6 +33,29 @@ pub enum Audience {
     TokenEndpoint,
 }
 
+/// How a job gets tokens of its own from a person's sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobGrant {
+    /// The person's access token is exchanged for a pair (RFC 8693).
+    Exchange,
+    /// The client's own token: the job executes as a service.
+    ClientCredentials,
+    /// The refresh token that the person's session has just used is presented once more, where that gives a second chain.
+    Fork,
+}
+
+impl JobGrant {
+    /// The way of that name in a sessions file.
+    pub fn from_name(name: &str) -> Option<JobGrant> {
+        match name {
+            "exchange" => Some(JobGrant::Exchange),
+            "client_credentials" => Some(JobGrant::ClientCredentials),
+            "fork" => Some(JobGrant::Fork),
+            _ => None,
+        }
+    }
+}
+
 /// An answer of a resource server that means "expired" although it is not 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sign {
@@ -77,6 +100,8 @@ pub struct Provider {
     pub idle_limit: Option<Duration>,
     /// A chain ends so long after signing in; `None`: not known beforehand.
     pub lifetime: Option<Duration>,
+    /// How a job gets tokens of its own; `None`: the session has to say.
+    pub job: Option<JobGrant>,
     /// Answers of resource servers that mean "expired", besides 401.
     pub expiry_signs: Cow<'static, [Sign]>,
     /// Life of an access token whose answer does not tell it.

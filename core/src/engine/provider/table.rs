@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::classify::{Meaning, Rule};
-use super::{Audience, Dialect, Paths, Provider, Sign};
+use super::{Audience, Dialect, JobGrant, Paths, Provider, Sign};
 use crate::engine::chain::OnAmbiguous;
 use crate::engine::session::Windows;
 
@@ -46,6 +46,7 @@ const GENERIC: Provider = Provider {
     old_dies: false,
     idle_limit: None,
     lifetime: None,
+    job: None,
     expiry_signs: Cow::Borrowed(&[]),
     default_life: Duration::from_mins(5),
     windows: Windows {
@@ -87,6 +88,7 @@ pub const PROVIDERS: &[Provider] = &[
             Rule::new(0, "not_allowed", "", Misconfigured),
         ]),
         on_ambiguous: OnAmbiguous::None,
+        job: Some(JobGrant::Exchange),
         paths: Paths {
             token: Cow::Borrowed("/protocol/openid-connect/token"),
             authorization: Cow::Borrowed("/protocol/openid-connect/auth"),

@@ -62,7 +62,7 @@ fn a_cached_token_says_nothing_of_a_horizon() {
     let mut asked = 0;
     while bench.run(3600) && bench.now.wall < NOON + Duration::from_secs(3597) {
         bench.locked().loaded(Ok(None));
-        let left = (NOON + Duration::from_secs(3600)).since(bench.now.wall);
+        let left = (NOON + Duration::from_hours(1)).since(bench.now.wall);
         bench.exchanged(Ok(minted("t1", left.as_secs())));
         bench.unlocked();
         asked += 1;
@@ -79,8 +79,11 @@ fn a_chain_whose_provider_caches_access_tokens_goes_on() {
     let chain = ChainProfile { rotates: true, ..ChainProfile::default() };
     let mut bench = Bench::empty(SessionProfile { chain, ..SessionProfile::default() });
     let link = |serial: u64, name: &str, end: i64| {
-        let chain =
-            Chain { serial, started_at: Some(NOON), ..Chain::first(Secret::new(format!("rt{serial}")), None) };
+        let chain = Chain {
+            serial,
+            started_at: Some(NOON),
+            ..Chain::first(Secret::new(format!("rt{serial}")), None)
+        };
         Grant {
             lives_for: None,
             issued_at: Some(NOON),

@@ -120,7 +120,8 @@ impl Session {
             self.failures = 0;
             // A provider that caches gives a new one when the old one has ended, or nearly so.
             let left = self.current.as_ref().and_then(|current| self.remaining(current, now));
-            let wait = left.filter(|_| self.profile.mints).map_or(LEAST_PAUSE, |left| LOOK_AGAIN.min(left / 4));
+            let wait =
+                left.filter(|_| self.profile.mints).map_or(LEAST_PAUSE, |left| LOOK_AGAIN.min(left / 4));
             self.next_attempt = Some(now.mono + wait.max(LEAST_PAUSE));
             self.tell_expiring(now);
         } else {

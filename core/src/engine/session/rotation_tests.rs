@@ -504,7 +504,11 @@ fn a_stored_child_of_somebody_else_goes_before_ours_that_is_not_stored() {
         bench.session.refresh_now(bench.now);
         bench.locked().loaded(Ok(Some(rival)));
         assert_eq!(bench.intended().0, "rival");
-        assert_eq!(bench.presented(Ok(3600)), "rival", "ours, which its replay has ended, is never presented");
+        assert_eq!(
+            bench.presented(Ok(3600)),
+            "rival",
+            "ours, which its replay has ended, is never presented"
+        );
     }
 }
 

@@ -17,7 +17,7 @@ pub use value::{duration, split_words};
 
 use crate::engine::config::ConfigFile;
 use crate::engine::error::{Error, ErrorKind};
-use crate::engine::provider::Provider;
+use crate::engine::provider::{JobGrant, Provider};
 use crate::engine::secret::Secret;
 
 /// Prefix of sections that describe a provider.
@@ -72,6 +72,8 @@ pub struct SessionDef {
     pub provider: Provider,
     /// Where its credentials come from.
     pub kind: Kind,
+    /// How a job of this session gets tokens of its own.
+    pub job: JobDef,
     /// Refresh even when nobody asks.
     pub timer: bool,
     /// Where the key of its vault is.
@@ -162,7 +164,22 @@ pub enum GrantDef {
         subject_type: String,
         /// The type that is wanted.
         requested_type: Option<String>,
+        /// The token of the one who acts, and its type.
+        actor: Option<(SecretRef, String)>,
     },
+}
+
+/// How a job gets tokens of its own.
+#[derive(Clone, Debug, Default)]
+pub struct JobDef {
+    /// Which way, where the session has to say: what signs in by itself does so once more for a job.
+    pub grant: Option<JobGrant>,
+    /// The client that asks for them, if it is not the session's.
+    pub client: Option<(String, ClientAuthDef)>,
+    /// `scope` of the job's tokens; empty: the server's default.
+    pub scope: String,
+    /// The token type that is asked of an exchange.
+    pub requested_type: Option<String>,
 }
 
 /// A user of FOLIO.
@@ -194,22 +211,34 @@ pub struct FileDef {
     pub path: PathBuf,
 }
 
+impl OAuth2Def {
+    /// Whom its tokens may be sent to: issuer (or token endpoint) and client.
+    pub fn origin(&self) -> String {
+        let at = self.issuer.as_deref().or(self.token_endpoint.as_deref()).unwrap_or_default();
+        format!("{} {}", at.trim_end_matches('/'), self.client_id)
+    }
+}
+
 impl SessionDef {
     /// Whether a secret stands in the sessions file itself.
     pub fn has_inline_secret(&self) -> bool {
         let inline = |secret: &SecretRef| matches!(secret, SecretRef::Inline(_));
         match &self.kind {
             Kind::OAuth2(def) => {
-                let subject = match &def.grant {
-                    GrantDef::TokenExchange { subject, .. } => inline(subject),
+                let tokens = match &def.grant {
+                    GrantDef::TokenExchange { subject, actor, .. } => {
+                        inline(subject) || actor.as_ref().is_some_and(|(actor, _)| inline(actor))
+                    }
                     _ => false,
                 };
-                subject
-                    || match &def.client_auth {
-                        ClientAuthDef::None => false,
-                        ClientAuthDef::Basic(secret) | ClientAuthDef::Post(secret) => inline(secret),
-                        ClientAuthDef::PrivateKeyJwt { key, .. } => inline(key),
-                    }
+                let proof = |proof: &ClientAuthDef| match proof {
+                    ClientAuthDef::None => false,
+                    ClientAuthDef::Basic(secret) | ClientAuthDef::Post(secret) => inline(secret),
+                    ClientAuthDef::PrivateKeyJwt { key, .. } => inline(key),
+                };
+                tokens
+                    || proof(&def.client_auth)
+                    || self.job.client.as_ref().is_some_and(|(_, job)| proof(job))
             }
             Kind::Folio(def) => def.credentials.as_ref().is_some_and(|(_, secret)| inline(secret)),
             Kind::Command(_) | Kind::File(_) => false,
@@ -219,10 +248,7 @@ impl SessionDef {
     /// Whom the stored chain may be sent to: it is bound to this.
     pub fn origin(&self) -> String {
         match &self.kind {
-            Kind::OAuth2(def) => {
-                let at = def.issuer.as_deref().or(def.token_endpoint.as_deref()).unwrap_or_default();
-                format!("{} {}", at.trim_end_matches('/'), def.client_id)
-            }
+            Kind::OAuth2(def) => def.origin(),
             Kind::Folio(def) => format!("{} {}", def.url, def.tenant),
             Kind::Command(def) => def.argv.join(" "),
             Kind::File(def) => def.path.display().to_string(),

@@ -8,10 +8,10 @@ use super::{PROVIDER_PREFIX, Places, config, duration};
 use crate::engine::chain::OnAmbiguous;
 use crate::engine::config::ConfigFile;
 use crate::engine::error::Error;
-use crate::engine::provider::{self, Audience, Meaning, Provider, Rule, Sign};
+use crate::engine::provider::{self, Audience, JobGrant, Meaning, Provider, Rule, Sign};
 
 /// Keys that change a provider, in its own section or in a session's.
-pub(super) const CHANGES: [&str; 9] = [
+pub(super) const CHANGES: [&str; 10] = [
     "on_ambiguous",
     "idle_limit",
     "lifetime",
@@ -21,6 +21,7 @@ pub(super) const CHANGES: [&str; 9] = [
     "refresh_before",
     "refresh_before_percent",
     "rotates",
+    "job",
 ];
 
 /// What a duration looks like.
@@ -142,6 +143,10 @@ pub(super) fn change(provider: &mut Provider, keys: &Keys<'_>) -> Result<(), Err
     }
     if let Some(rotates) = keys.parsed("rotates", boolean, "true or false")? {
         provider.rotates = rotates;
+    }
+    let ways = "exchange, client_credentials or fork";
+    if let Some(way) = keys.parsed("job", JobGrant::from_name, ways)? {
+        provider.job = Some(way);
     }
     let accepted =
         "a line per answer that means expired: a status from 400 to 599, then words of its body or nothing";

@@ -6,12 +6,12 @@ use super::keys::Keys;
 use super::provider_section::{self, CHANGES};
 use super::value::boolean;
 use super::{
-    ClientAuthDef, CommandDef, FileDef, FolioDef, GrantDef, Kind, OAuth2Def, Places, SessionDef, VaultKeyRef,
-    duration, split_words,
+    ClientAuthDef, CommandDef, FileDef, FolioDef, GrantDef, JobDef, Kind, OAuth2Def, Places, SessionDef,
+    VaultKeyRef, duration, split_words,
 };
 use crate::engine::config::ConfigFile;
 use crate::engine::error::Error;
-use crate::engine::provider::{Dialect, Provider};
+use crate::engine::provider::{Dialect, JobGrant, Provider};
 
 /// How long a program may take to print a credential, unless the section says otherwise.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ const ALGORITHMS: [&str; 9] =
 /// Keys of every session.
 const COMMON: [&str; 3] = ["provider", "mode", "vault_key"];
 /// Keys of OAuth 2.0 sessions; secrets have `_file`, `_env` and `_command` beside them.
-const OAUTH2: [&str; 21] = [
+const OAUTH2: [&str; 24] = [
     "issuer",
     "token_endpoint",
     "authorization_endpoint",
@@ -42,11 +42,15 @@ const OAUTH2: [&str; 21] = [
     "prompt",
     "subject_token_type",
     "requested_token_type",
+    "actor_token_type",
+    "job_client_id",
+    "job_scope",
     "client_key",
     "subject_token",
 ];
 const FOLIO: [&str; 4] = ["url", "tenant", "username", "legacy"];
-const SECRETS: [&str; 4] = ["client_secret", "client_key", "subject_token", "password"];
+const SECRETS: [&str; 5] =
+    ["client_secret", "client_key", "subject_token", "actor_token", "job_client_secret"];
 
 pub(super) fn read(file: &ConfigFile, name: &str, places: Places<'_>) -> Result<SessionDef, Error> {
     let keys = Keys::of(file, name, places)?;
@@ -62,7 +66,7 @@ pub(super) fn read(file: &ConfigFile, name: &str, places: Places<'_>) -> Result<
         only(&keys, &FOLIO, &["password"])?;
         folio(&keys)?
     } else {
-        only(&keys, &OAUTH2, &SECRETS[..3])?;
+        only(&keys, &OAUTH2, &SECRETS)?;
         oauth2(&keys, &provider)?
     };
     let mode = |text: &str| match text {
@@ -71,10 +75,12 @@ pub(super) fn read(file: &ConfigFile, name: &str, places: Places<'_>) -> Result<
         _ => None,
     };
     let accepted = "lazy (refresh when somebody asks) or timer (refresh also while idle)";
+    let job = job(&keys, &kind, provider.job)?;
     Ok(SessionDef {
         name: name.to_owned(),
         provider,
         kind,
+        job,
         timer: keys.parsed("mode", mode, accepted)?.unwrap_or(false),
         vault_key: vault_key(&keys)?,
     })
@@ -93,6 +99,32 @@ fn only(keys: &Keys<'_>, own: &[&str], secrets: &[&str]) -> Result<(), Error> {
         .chain(variants.iter().map(String::as_str))
         .collect();
     keys.only(&known)
+}
+
+fn job(keys: &Keys<'_>, kind: &Kind, grant: Option<JobGrant>) -> Result<JobDef, Error> {
+    let Kind::OAuth2(def) = kind else { return Ok(JobDef { grant, ..JobDef::default() }) };
+    let secret = keys.secret("job_client_secret")?;
+    let client = match (keys.text("job_client_id")?, secret) {
+        (Some(id), Some(secret)) => Some((id, ClientAuthDef::Basic(secret))),
+        (Some(id), None) => Some((id, ClientAuthDef::None)),
+        (None, None) => None,
+        (None, Some(_)) => return Err(keys.missing("has job_client_secret and no job_client_id")),
+    };
+    let proof = client.as_ref().map_or(&def.client_auth, |(_, proof)| proof);
+    if grant == Some(JobGrant::ClientCredentials) && matches!(proof, ClientAuthDef::None) {
+        return Err(keys.missing("has job client_credentials, which needs a client with a secret (job_client_id, job_client_secret_file)"));
+    }
+    let scope = scope(keys, "job_scope")?;
+    Ok(JobDef { grant, client, scope, requested_type: keys.text("requested_token_type")? })
+}
+
+/// A list of words that may stand in a scope.
+fn scope(keys: &Keys<'_>, key: &str) -> Result<String, Error> {
+    let scope = keys.get(key).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    if !scope.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Err(keys.wrong(key, "has signs that a scope cannot have"));
+    }
+    Ok(scope)
 }
 
 fn vault_key(keys: &Keys<'_>) -> Result<VaultKeyRef, Error> {
@@ -155,10 +187,7 @@ fn oauth2(keys: &Keys<'_>, provider: &Provider) -> Result<Kind, Error> {
         return Err(keys.missing("needs token_endpoint: its provider has neither discovery nor token_path"));
     }
     let client_id = keys.text("client_id")?.ok_or_else(|| keys.missing("needs client_id"))?;
-    let scope = keys.get("scope").unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-    if !scope.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-        return Err(keys.wrong("scope", "has signs that a scope cannot have"));
-    }
+    let scope = scope(keys, "scope")?;
     let resources = keys.get("resource").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     Ok(Kind::OAuth2(Box::new(OAuth2Def {
         issuer: issuer.map(|issuer| issuer.trim_end_matches('/').to_owned()),
@@ -231,6 +260,11 @@ fn grant(keys: &Keys<'_>) -> Result<GrantDef, Error> {
             })?,
             subject_type: keys.text("subject_token_type")?.unwrap_or_else(|| "access_token".to_owned()),
             requested_type: keys.text("requested_token_type")?,
+            actor: match (keys.secret("actor_token")?, keys.text("actor_token_type")?) {
+                (Some(actor), kind) => Some((actor, kind.unwrap_or_else(|| "access_token".to_owned()))),
+                (None, Some(_)) => return Err(keys.missing("has actor_token_type and no actor_token_file")),
+                (None, None) => None,
+            },
         }),
         _ => Err(keys.wrong("grant", "is one of sign_in, client_credentials, token_exchange")),
     }

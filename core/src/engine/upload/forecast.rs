@@ -19,9 +19,9 @@ const LEAST_SAMPLES: u32 = 3;
 /// No forecast before this much time: the first moments say little.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// The rate estimate.
+/// The rate estimate: of bytes, or of whatever units a job counts in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Forecast {
+pub(in crate::engine) struct Forecast {
     began: Mono,
     sampled: Mono,
     bytes: u64,
@@ -34,7 +34,7 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    pub(super) fn new(now: Mono) -> Self {
+    pub(in crate::engine) fn new(now: Mono) -> Self {
         Forecast { began: now, sampled: now, bytes: 0, rate: 0.0, steady: 0.0, samples: 0, told: None }
     }
 
@@ -45,7 +45,7 @@ impl Forecast {
 
     /// Bytes went out. They count for the next sample: of parts that report in the same instant, the first would
     /// otherwise stand for all.
-    pub(super) fn sent(&mut self, bytes: u64, now: Mono) {
+    pub(in crate::engine) fn sent(&mut self, bytes: u64, now: Mono) {
         if self.samples == 0 && self.bytes == 0 {
             // Until the first report nothing is known, not even that nothing was sent.
             (self.began, self.sampled) = (now, now);
@@ -74,7 +74,7 @@ impl Forecast {
 
     /// Time to send `bytes`; `None` while nothing is known.
     #[expect(clippy::cast_precision_loss, reason = "a forecast needs no 53 bits")]
-    fn time_for(&self, bytes: u64, now: Mono) -> Option<Duration> {
+    pub(in crate::engine) fn time_for(&self, bytes: u64, now: Mono) -> Option<Duration> {
         if self.steady < 1.0 || self.samples < LEAST_SAMPLES || now - self.began < WARM_UP {
             return None;
         }
@@ -99,7 +99,8 @@ impl Upload {
         };
         if estimate > horizon && self.forecast.told != Some(horizon) {
             self.forecast.told = Some(horizon);
-            ctx.notice(Notice::WillOutliveSession { upload: self.id, estimate, horizon });
+            let (session, upload) = (self.session, Some(self.id));
+            ctx.notice(Notice::WillOutliveSession { session, upload, estimate, horizon });
         }
     }
 

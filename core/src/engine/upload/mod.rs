@@ -57,12 +57,12 @@ use super::wire::{Reply, Request};
 pub use outcome::{Outcome, Progress};
 
 use call::{Answer, Call};
-use forecast::Forecast;
+pub(in crate::engine) use forecast::Forecast;
 use journal::{Expected, JournalState};
 use knee::Knee;
 use part::Parts;
 use plan::Plan;
-use spec::{ChecksumAlgorithm, CustomerKey, Integrity, OnFailure, Precondition, UploadSpec};
+use spec::{ChecksumAlgorithm, CustomerKey, Integrity, OnFailure, Precondition, Target, UploadSpec};
 
 /// Most attempts of a control request while nothing is stored yet.
 const FIRST_ATTEMPTS: u32 = 8;
@@ -462,6 +462,12 @@ impl Upload {
 
     fn name(&self) -> &str {
         &self.spec.target.object
+    }
+
+    /// What it is, for the record.
+    pub(super) fn described(&self) -> String {
+        let Target { namespace, bucket, object } = &self.spec.target;
+        format!("upload {namespace}/{bucket}/{object}")
     }
 
     /// The caller pauses or resumes. Parts in flight are finished; no further ones are begun.

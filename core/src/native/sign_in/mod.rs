@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub use crate::engine::wire::oauth2::device::DeviceCode;
 
 use super::clock;
-use super::source::{Giver, Kept, OAuth2, Patience, Source as _};
+use super::source::{Giver, Kept, OAuth2, Patience};
 use super::vault::{Record, StoredIntent};
 use super::web::Web;
 use crate::engine::chain::{Chain, Intent, Spent};
@@ -188,17 +188,8 @@ fn brought(kept: &Kept, oauth2: &OAuth2, web: &Web, refresh: Secret<String>) -> 
     store(kept, grant, true)
 }
 
-fn store(kept: &Kept, mut grant: Grant, shared: bool) -> Result<Record, Error> {
-    let now = clock::wall();
-    if let Some(life) = grant.lives_for.take() {
-        let end = now + life;
-        grant.expires_at = Some(grant.expires_at.map_or(end, |claimed| claimed.min(end)));
-        grant.issued_at = grant.issued_at.or(Some(now));
-    }
-    if let Some(chain) = &mut grant.chain {
-        chain.arrived(None, &kept.abilities().chain, now);
-    }
-    kept.put(&grant, |record| record.shared = shared)?;
+fn store(kept: &Kept, grant: Grant, shared: bool) -> Result<Record, Error> {
+    kept.put(&kept.dated(grant, None), |record| record.shared = shared)?;
     kept.record()?.ok_or_else(|| Error::new(ErrorKind::State, "the sign-in was stored and is gone again"))
 }
 

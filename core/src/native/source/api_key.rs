@@ -43,4 +43,8 @@ impl Source for OciApiKey {
         let error = Error::new(ErrorKind::Auth, "an API key cannot be renewed");
         Err(ExchangeFailure { class: ExchangeClass::Refused, error, retry_after: None })
     }
+
+    fn check(&self, grant: &Grant, wire: &Wire<'_>) -> Result<(), Error> {
+        wire.check_storage(&grant.credential)
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::folio::Folio;
 use super::oauth2::OAuth2;
 use super::{Abilities, Patience, Source, Wire};
-use crate::engine::chain::Intent;
+use crate::engine::chain::{Chain, Intent};
 use crate::engine::command::ExchangeFailure;
 use crate::engine::credential::{Bearer, Grant};
 use crate::engine::error::{Error, ErrorKind};
@@ -74,19 +74,32 @@ pub struct Kept {
     title: String,
     remedy: String,
     origin: String,
+    /// It can begin a chain anew without a person.
+    begins: bool,
 }
 
 impl Kept {
     /// A session of the file, with its place in the vault.
     pub fn new(def: &SessionDef, giver: Arc<Giver>, vault: Arc<Vault>, remedy: String) -> Kept {
-        Kept {
-            giver,
-            vault,
-            provider: def.provider.clone(),
-            title: format!("the session [{}]", def.name),
-            remedy,
-            origin: def.origin(),
-        }
+        let begins = giver.mints();
+        let title = format!("the session [{}]", def.name);
+        Kept { giver, vault, provider: def.provider.clone(), title, remedy, origin: def.origin(), begins }
+    }
+
+    /// A job of a session of the file, with its own place in the vault.
+    pub(super) fn of_job(
+        def: &SessionDef,
+        giver: Arc<Giver>,
+        vault: Arc<Vault>,
+        title: String,
+        remedy: String,
+    ) -> Kept {
+        // The job's client may be another.
+        let origin = match &*giver {
+            Giver::OAuth2(oauth2) => oauth2.def.origin(),
+            Giver::Folio(_) => def.origin(),
+        };
+        Kept { title, origin, begins: true, ..Kept::new(def, giver, vault, remedy) }
     }
 
     /// What is stored, if it may be sent to whom the session names now.
@@ -122,6 +135,20 @@ impl Kept {
         self.vault.write(&record)
     }
 
+    /// What has just come from the server, its ends reckoned from now. `before`: the link that it follows.
+    pub(in crate::native) fn dated(&self, mut grant: Grant, before: Option<&Chain>) -> Grant {
+        let now = clock::wall();
+        if let Some(life) = grant.lives_for.take() {
+            let end = now + life;
+            grant.expires_at = Some(grant.expires_at.map_or(end, |claimed| claimed.min(end)));
+            grant.issued_at = grant.issued_at.or(Some(now));
+        }
+        if let Some(chain) = &mut grant.chain {
+            chain.arrived(before, &self.provider.chain_profile(), now);
+        }
+        grant
+    }
+
     /// Stores a first or next credential.
     ///
     /// Errors: of the vault.
@@ -149,7 +176,7 @@ impl Source for Kept {
 
     fn load(&self) -> Result<Option<Grant>, Error> {
         let Some(record) = self.record()? else {
-            if self.giver.mints() {
+            if self.begins {
                 return Ok(None);
             }
             let message = format!("nobody is signed in to {}; {}", self.title, self.remedy);
@@ -158,7 +185,7 @@ impl Source for Kept {
         let spent = record.intent.is_some();
         let mut grant = record.grant(|token, kind| self.giver.dress(token, kind))?;
         // Who can begin anew does not ask with a refresh token that somebody may have used up.
-        if self.giver.mints() && self.provider.rotates && spent {
+        if self.begins && self.provider.rotates && spent {
             let alive = |grant: &Grant| grant.expires_at.is_none_or(|end| end > clock::wall());
             grant = grant.filter(alive).map(|grant| Grant { chain: None, ..grant });
         }

@@ -12,6 +12,7 @@ mod definition;
 mod document;
 mod file;
 mod folio;
+mod job;
 mod kept;
 mod oauth2;
 mod session_files;
@@ -31,6 +32,7 @@ pub use defined::{kept, source};
 pub use definition::definition;
 pub use file::FileSource;
 pub use folio::Folio;
+pub use job::JobSource;
 pub use kept::{Giver, Kept};
 pub use oauth2::OAuth2;
 pub use session_files::OciSessionFiles;
@@ -53,13 +55,15 @@ use crate::engine::session::Windows;
 use crate::engine::sessions_file::SessionDef;
 use crate::engine::sign::SigningKey;
 use crate::engine::time::UnixMillis;
-use crate::engine::wire::{Reply, Request, TransportFailure, TransportKind};
+use crate::engine::wire::oci::{self, Operation};
+use crate::engine::wire::{Reply, Request, Service, TransportFailure, TransportKind, Verdict};
 
 /// Longest time for one exchange, from connecting to the last byte of the answer.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the engine needs to know of a source beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent abilities of a source")]
 pub struct Abilities {
     /// Words for messages, for example `the session of profile LAB`.
     pub title: String,
@@ -142,6 +146,15 @@ pub trait Source: Send + Sync {
     fn store(&self, grant: &Grant) -> Result<(), Error> {
         let _ = grant;
         Ok(())
+    }
+
+    /// A job under this source has ended for good: what it holds is revoked and forgotten. True: its server was told.
+    /// Default: there is nothing to revoke.
+    ///
+    /// Errors: why it is not revoked; it is kept then.
+    fn release(&self, wire: &Wire<'_>) -> Result<bool, Error> {
+        let _ = wire;
+        Ok(false)
     }
 
     /// Files whose change means that `load` may give something else.
@@ -258,6 +271,7 @@ impl Patience {
 pub struct Wire<'a> {
     pub(crate) http: &'a Http,
     pub(crate) auth: &'a Endpoint,
+    pub(crate) storage: &'a Endpoint,
     pub(crate) skew_ms: i64,
     pub(crate) trace: Option<&'a Trace>,
     pub(crate) runtime: &'a tokio::runtime::Handle,
@@ -282,11 +296,37 @@ impl Wire<'_> {
         result
     }
 
+    /// Asks the storage endpoint for the namespace under `credential`: every user may, so only a credential that does not
+    /// work is refused.
+    ///
+    /// Errors: why it does not work, or that nobody answers.
+    pub fn check_storage(&self, credential: &Credential) -> Result<(), Error> {
+        let operation = Operation::Namespace;
+        let reply = self
+            .send(oci::namespace(), credential)
+            .map_err(|failure| failure.error.during(operation.attempt()))?;
+        match oci::verdict(operation, &reply) {
+            Verdict::Done => Ok(()),
+            Verdict::Refused(facts) => {
+                let message = format!("{}: the service refuses the credential", operation.attempt());
+                Err(Error::new(ErrorKind::Auth, message).with_http(facts))
+            }
+            Verdict::Again(_, facts) | Verdict::UploadGone(facts) => {
+                Err(Error::new(ErrorKind::Service, operation.attempt()).with_http(facts))
+            }
+            Verdict::Fatal(error) => Err(error),
+        }
+    }
+
     fn send(&self, request: Request, credential: &Credential) -> Result<Reply, TransportFailure> {
+        let endpoint = match request.service {
+            Service::Storage => self.storage,
+            Service::Auth => self.auth,
+        };
         let label = Label::new(&request, None, None, request.json.len() as u64);
         let meter = Arc::new(Meter::start());
         let outgoing = Outgoing {
-            endpoint: self.auth,
+            endpoint,
             request,
             credential,
             skew_ms: self.skew_ms,
@@ -295,8 +335,7 @@ impl Wire<'_> {
         };
         let outcome = self.runtime.block_on(async {
             tokio::time::timeout(EXCHANGE_TIMEOUT, self.http.send(outgoing)).await.unwrap_or_else(|_| {
-                let message =
-                    format!("the auth service did not answer within {} s", EXCHANGE_TIMEOUT.as_secs());
+                let message = format!("the service did not answer within {} s", EXCHANGE_TIMEOUT.as_secs());
                 Err(TransportFailure {
                     kind: TransportKind::Stalled,
                     error: Error::new(ErrorKind::Timeout, message),

@@ -246,13 +246,18 @@ impl OAuth2 {
                 reply.refresh_token = None;
                 self.grant(reply, None, took)
             }
-            GrantDef::TokenExchange { subject, subject_type, requested_type } => {
+            GrantDef::TokenExchange { subject, subject_type, requested_type, actor } => {
                 let subject = secrets::resolve(subject, "subject_token").map_err(misconfigured)?;
+                let actor = actor
+                    .as_ref()
+                    .map(|(actor, kind)| Ok((secrets::resolve(actor, "actor_token")?, kind)))
+                    .transpose()
+                    .map_err(misconfigured)?;
                 let ask = Ask::Exchange {
                     subject: &subject,
                     subject_type,
                     requested_type: requested_type.as_deref(),
-                    actor: None,
+                    actor: actor.as_ref().map(|(actor, kind)| (actor, kind.as_str())),
                 };
                 let (reply, took) = self.ask(&ask, post)?;
                 self.grant(reply, None, took)

@@ -220,6 +220,10 @@ impl Source for OciSessionFiles {
     fn watch(&self) -> Vec<PathBuf> {
         vec![self.token_file.clone(), self.key_file.clone()]
     }
+
+    fn check(&self, grant: &Grant, wire: &Wire<'_>) -> Result<(), Error> {
+        wire.check_storage(&grant.credential)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -61,4 +61,8 @@ impl Source for OciGenerateUpst {
         // Each token ends its own session; the chain of them is as long as the API key is accepted.
         Ok(Grant { horizon: None, ..grant })
     }
+
+    fn check(&self, grant: &Grant, wire: &Wire<'_>) -> Result<(), Error> {
+        wire.check_storage(&grant.credential)
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -198,9 +199,12 @@ pub fn default_key_file() -> Result<PathBuf, Error> {
 /// Makes the key file whole or not at all: whoever finds it finds a key.
 fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
     let dir = path.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let temporary = dir.join(format!(".vault-key.{}.tmp", std::process::id()));
+    // Several sessions of one process may need it in the same moment.
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let temporary = dir.join(format!(".vault-key.{}.{count}.tmp", std::process::id()));
     let _ = std::fs::remove_file(&temporary);
     let made = write_new(&temporary, bytes).and_then(|()| std::fs::hard_link(&temporary, path));
     let _ = std::fs::remove_file(&temporary);
@@ -241,6 +245,20 @@ mod tests {
         assert_eq!(key.open_or_make().expect("ours").expose(), made.expose());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("ours");
         assert!(key.open().expect_err("others").to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn many_threads_make_one_key() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let keys: std::collections::BTreeSet<[u8; 32]> = std::thread::scope(|scope| {
+            let make = || {
+                let key = VaultKey::File(dir.path().join("new/vault.key"));
+                *key.open_or_make().expect("one of them makes it").expose()
+            };
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert_eq!(keys.len(), 1);
     }
 
     #[test]

@@ -42,6 +42,21 @@ impl Vault {
         Ok(Vault { name: name.to_owned(), dir: state_dir.join("vault"), key })
     }
 
+    /// The place of a job of the session `name`: beside the session's, with the key of its own name.
+    ///
+    /// Errors: `InvalidInput` (either name).
+    pub fn of_job(name: &str, job: &str, state_dir: &Path, key: VaultKey) -> Result<Vault, Error> {
+        check_name(name)?;
+        check_name(job).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "a job's name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or digit",
+            )
+        })?;
+        // No session has a name with that sign.
+        Ok(Vault { name: format!("{name}@{job}"), dir: state_dir.join("vault"), key })
+    }
+
     /// The file.
     pub fn path(&self) -> PathBuf {
         self.dir.join(format!("{}.sealed", self.name))
