@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use outlast_core::engine::claims::Claims;
 use outlast_core::engine::config::{
     ApiKeyIdentity, Identity, KeySource, Overrides, Settings, Surroundings, permission_warning,
 };
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::sign::SigningKey;
-use outlast_core::native::{Client, ClientOptions, Endpoints, Session, SessionSpec, SourceSpec};
+use outlast_core::native::{Client, ClientOptions, Endpoints, ServiceSpec, Session, SessionSpec, SourceSpec};
 use outlast_core::{Error, ErrorKind};
 
 use crate::args::ConnectArgs;
+use crate::defined::{audit_log, unserved};
 use crate::exit::{Failure, Outcome};
 use crate::screen::Screen;
 use crate::words;
@@ -164,6 +166,39 @@ impl Connection {
         })?;
         *self.opened.borrow_mut() = Some((storage.base(), session.clone()));
         Ok(session)
+    }
+
+    /// Names the profile that takes over from `session` when that does not last.
+    ///
+    /// Errors: usage (the profile has no API key; the session needs nobody to take over), state (the audit log).
+    pub(crate) fn service(
+        &self,
+        session: &Session,
+        args: &ConnectArgs,
+        profile: &str,
+        audit: Option<&Path>,
+        screen: &Screen,
+    ) -> Outcome<()> {
+        let Identity::Session(own) = &self.settings.identity else {
+            return Err(Failure::usage(
+                "--service-profile takes over from a session; an API key does not end",
+            ));
+        };
+        let (profile_name, auth) = (Some(profile.to_owned()), Some("api_key".to_owned()));
+        let settings = settings(&ConnectArgs { profile: profile_name, auth, ..args.clone() }, screen)?;
+        let source = source(&settings, &Wishes::default())?;
+        // Who has signed in stands in the token; a damaged one is told when it is used.
+        let subject = read(&own.token_file).ok().flatten().map(Secret::new);
+        let subject = subject.and_then(|token| Claims::parse(token.expose()).ok()?.subject);
+        let own = format!("profile {}", self.settings.profile);
+        let principal = subject.map_or_else(|| own.clone(), |subject| format!("{subject} ({own})"));
+        let spec = ServiceSpec {
+            source,
+            credential: format!("profile {profile}"),
+            principal,
+            audit: audit_log(audit, &self.client.options().state_dir()?)?,
+        };
+        self.client.service(session, spec).map_err(unserved)
     }
 
     /// The given namespace, or the tenancy's, asked of the service.

@@ -1,16 +1,17 @@
 //! Sessions of the sessions file: from flags, environment and the file to a source.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use outlast_core::engine::sessions_file::SessionDef;
 use outlast_core::native::source::{Kept, definition, kept};
 use outlast_core::native::{
-    Client, ClientOptions, Endpoints, Session, SessionSpec, SourceSpec, default_state_dir,
+    Client, ClientOptions, Endpoints, ServiceSpec, Session, SessionSpec, SourceSpec, default_state_dir,
 };
+use outlast_core::{Error, ErrorKind};
 
-use crate::args::{ConnectArgs, SessionsArgs};
+use crate::args::{ConnectArgs, ServiceArgs, SessionsArgs};
 use crate::exit::{Failure, Outcome};
 use crate::screen::Screen;
 
@@ -43,6 +44,33 @@ impl Defined {
         })
     }
 
+    /// A client with the session opened in it, and with who takes over when it does not last.
+    ///
+    /// Errors: usage.
+    pub(crate) fn served(
+        &self,
+        wait_for_login: Duration,
+        service: &ServiceArgs,
+        args: &SessionsArgs,
+        screen: &Screen,
+    ) -> Outcome<(Client, Session)> {
+        let (client, session) = self.session(wait_for_login)?;
+        if let Some(name) = &service.service {
+            let other = Defined::open(name, args, screen)?;
+            let source = SourceSpec::Defined { def: Box::new(other.def), vault_key: None };
+            let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+            let of = user.map_or_else(|_| String::new(), |user| format!(" of {user}"));
+            let spec = ServiceSpec {
+                source,
+                credential: format!("session {name}"),
+                principal: format!("session {}{of}", self.def.name),
+                audit: audit_log(service.audit_log.as_deref(), &self.state_dir)?,
+            };
+            client.service(&session, spec).map_err(unserved)?;
+        }
+        Ok((client, session))
+    }
+
     /// A client with the session opened in it.
     ///
     /// Errors: usage.
@@ -59,6 +87,22 @@ impl Defined {
         })?;
         Ok((client, session))
     }
+}
+
+/// The audit log; the default one's directory is made when it is not there.
+pub(crate) fn audit_log(given: Option<&Path>, state_dir: &Path) -> Outcome<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
+    made.map_err(|error| Failure::usage(format!("{} cannot be made: {error}", state_dir.display())))?;
+    Ok(state_dir.join("audit.ndjson"))
+}
+
+/// Why nobody can take over. An audit log that cannot be written is a path that was given wrongly.
+pub(crate) fn unserved(error: Error) -> Failure {
+    if error.kind() == ErrorKind::State { Failure::usage(error.to_string()) } else { error.into() }
 }
 
 /// The flags of a command that serves both kinds of sessions.

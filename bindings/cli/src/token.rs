@@ -1,6 +1,7 @@
 //! `outlast token`: a fresh token for scripts.
 
 use outlast_core::engine::credential::{Bearer, Grant, Lease};
+use outlast_core::native::{Expected, JobSpec};
 use serde_json::{Map, Value, json};
 
 use crate::args::{TokenArgs, TokenFormat};
@@ -16,8 +17,19 @@ pub(crate) fn run(args: &TokenArgs) -> Outcome {
     let screen = Screen::new(false);
     let defined = Defined::open(&args.name, &args.sessions, &screen)?;
     Signals::install(&screen)?;
-    let (client, session) = defined.session(std::time::Duration::ZERO)?;
-    let lease = session.lease_blocking(args.timeout)?;
+    let (client, session) =
+        defined.served(std::time::Duration::ZERO, &args.service, &args.sessions, &screen)?;
+    let lease = match &args.job {
+        None => session.lease_blocking(args.timeout)?,
+        Some(name) => {
+            let spec = JobSpec { name: name.clone(), expected: Expected::Unknown };
+            let job = client.job_blocking(&session, &spec, args.timeout)?;
+            let lease = job.session().lease_blocking(args.timeout)?;
+            // It is ended by `outlast logout --job`.
+            job.leave();
+            lease
+        }
+    };
     let text = text(&lease, args.format)?;
     output::write_out(&text)?;
     drop(session);

@@ -7,9 +7,10 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, ended, run, run_with_stdin};
-use outlast_cloud::{ApiKey, ClientSpec, EndGrant, GrantSpec, Op, Preset};
+use outlast_cloud::{Action, ApiKey, ClientSpec, EndGrant, Fault, GrantSpec, Op, Preset, Rotation};
 use outlast_core::engine::sign::SigningKey;
 
 /// A lab with a sessions file for its identity server.
@@ -26,6 +27,7 @@ fn lab() -> Lab {
         ".config/outlast/sessions.conf",
         format!(
             "[work]\nprovider = keycloak\nissuer = {at}/oauth\nclient_id = cli\nscope = openid offline_access\n\
+             [patient]\nissuer = {at}/oauth\nclient_id = cli\non_ambiguous = replay:60s\n\
              [service]\nissuer = {at}/oauth\nclient_id = odd client\nclient_secret_file = ~/odd-secret\n\
              grant = client_credentials\n\
              [library]\nprovider = folio-okapi\nurl = {at}\ntenant = diku\nusername = ann\npassword_file = ~/password\n\
@@ -268,4 +270,157 @@ fn a_client_may_prove_itself_with_a_key() {
     let refused = call(&["token", "other"]);
     assert!(refused.line(1).contains("check client_id, its secret or key"), "{refused:?}");
     assert_eq!(lab.control().violations(), vec![]);
+}
+
+/// Requests to the token endpoint that have been answered, or given up on.
+fn asked(lab: &Lab) -> usize {
+    lab.control().log().iter().filter(|entry| entry.op == Op::OauthToken).count()
+}
+
+#[expect(clippy::disallowed_methods, reason = "what the server has done is looked for")]
+fn until(what: &str, lab: &Lab, holds: impl Fn(&Lab) -> bool) {
+    let begun = Instant::now();
+    while !holds(lab) {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A refresh whose answer the server withholds, killed while it waits for it: the server has rotated by then.
+fn kill_in_mid_refresh(lab: &Lab, name: &str) {
+    assert_eq!(bring(lab, name).code, 0);
+    let (rotated, answered) = (lab.control().oauth_chains()[0].refreshes, asked(lab));
+    let delay = Action::Delay { time: Duration::from_secs(3) };
+    let fault = lab.control().add_fault(Fault::on(Op::OauthToken).act(delay));
+    let mut child = outlast(lab, &["session", "refresh", name])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    until("the server rotates", lab, |lab| lab.control().oauth_chains()[0].refreshes > rotated);
+    // SIGKILL: nothing is put in order.
+    child.kill().expect("it is ours");
+    assert!(!child.wait().expect("it has ended").success());
+    lab.control().remove_faults(Some(fault));
+    until("the server is done with it", lab, |lab| asked(lab) > answered);
+}
+
+#[test]
+fn killed_in_mid_refresh_where_nothing_may_be_replayed_it_says_so_and_loses_no_token() {
+    let lab = lab();
+    let before = {
+        // The token that was good before is good after; it is not touched.
+        kill_in_mid_refresh(&lab, "work");
+        token(&lab, "work")
+    };
+    let answered = asked(&lab);
+    let shown = run(&mut outlast(&lab, &["session", "show", "work", "--output", "json"])).json();
+    assert_eq!((&shown["state"], &shown["chain"]["answer_lost"]), (&"fresh".into(), &true.into()), "{shown}");
+    let refused = run(&mut outlast(&lab, &["session", "refresh", "work"]));
+    let line = refused.line(75);
+    assert!(line.contains("the answer to a refresh was lost"), "{line}");
+    assert!(line.contains("sign in with `outlast login work`"), "{line}");
+    assert_eq!(token(&lab, "work"), before, "it serves to its own end");
+    assert_eq!(asked(&lab), answered, "the refresh token was never presented again");
+    assert_eq!(lab.control().violations(), vec![]);
+    assert!(lab.control().secrets_in(&format!("{refused:?}{shown}")).is_empty());
+    // Somebody signs in again, and all is well.
+    assert_eq!(bring(&lab, "work").code, 0);
+    assert_eq!(run(&mut outlast(&lab, &["session", "refresh", "work"])).code, 0);
+}
+
+#[test]
+fn killed_in_mid_refresh_where_a_replay_is_allowed_the_next_start_recovers() {
+    let lab = lab();
+    lab.control().change(|settings| {
+        settings.oauth.rotation = Rotation::Replay;
+        settings.oauth.grace = Duration::from_mins(1);
+    });
+    kill_in_mid_refresh(&lab, "patient");
+    let recovered = run(&mut outlast(&lab, &["session", "refresh", "patient"]));
+    assert_eq!(recovered.code, 0, "{recovered:?}");
+    let shown = run(&mut outlast(&lab, &["session", "show", "patient", "--output", "json"])).json();
+    assert_eq!(
+        (&shown["chain"]["answer_lost"], &shown["chain"]["ended"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
+    // The pair that was lost is the pair that is used: one chain, nothing forked, nothing ended.
+    assert_eq!(run(&mut outlast(&lab, &["session", "refresh", "patient"])).code, 0);
+    assert!(lab.control().oauth_chains()[0].ended.is_none());
+    assert_eq!(lab.control().violations(), vec![]);
+}
+
+#[test]
+fn a_service_refreshed_right_after_its_first_token_is_well() {
+    let lab = lab();
+    for name in ["service", "printed"] {
+        let first = token(&lab, name);
+        for _ in 0..2 {
+            let refreshed = run(&mut outlast(&lab, &["session", "refresh", name, "--output", "json"])).json();
+            assert_eq!(
+                (&refreshed["session"], &refreshed["horizon"]),
+                (&name.into(), &serde_json::Value::Null)
+            );
+        }
+        // A server mints another; a program may say the same again.
+        assert_eq!(token(&lab, name) == first, name == "printed");
+    }
+    assert_eq!(lab.control().violations(), vec![]);
+}
+
+#[test]
+fn a_job_has_tokens_of_its_own_until_it_is_ended() {
+    let lab = lab();
+    let at = lab.cloud.endpoint();
+    lab.file("job-secret", "job-secret");
+    let text = format!(
+        "[work]\nissuer = {at}/oauth\nclient_id = cli\njob = exchange\njob_client_id = job\n\
+         job_client_secret_file = ~/job-secret\n"
+    );
+    std::fs::write(lab.path(".config/outlast/sessions.conf"), text).expect("ours");
+    assert_eq!(bring(&lab, "work").code, 0);
+    let job = |lab: &Lab| run(&mut outlast(lab, &["token", "work", "--job", "import-7"]));
+    let first = job(&lab);
+    assert_eq!(first.code, 0, "{first:?}");
+    assert_ne!(first.stdout.trim(), token(&lab, "work"));
+    assert_eq!(job(&lab).stdout, first.stdout, "the same until it has ended");
+    // The person signs out, here and at the server.
+    lab.control().oauth_end(&EndGrant::Chain(0));
+    assert_eq!(run(&mut outlast(&lab, &["logout", "work"])).code, 0);
+    assert_eq!(job(&lab).stdout, first.stdout, "the job is not");
+    let end = |lab: &Lab| run(&mut outlast(lab, &["logout", "work", "--job", "import-7"]));
+    let ended = end(&lab);
+    assert!(ended.code == 0 && ended.stderr.contains("has revoked its tokens"), "{ended:?}");
+    assert!(lab.control().oauth_chains().iter().all(|chain| chain.ended.is_some()));
+    assert!(end(&lab).stderr.contains("has no tokens"));
+    let bad = run(&mut outlast(&lab, &["token", "work", "--job", "../x"]));
+    assert!(bad.line(2).contains("a job's name"), "{bad:?}");
+}
+
+#[test]
+fn a_service_takes_over_from_a_session_that_has_ended() {
+    let lab = lab();
+    let printed = run(&mut outlast(&lab, &["token", "work", "--service", "service", "--format", "json"]));
+    let secret = printed.json()["access_token"].as_str().expect("a token").to_owned();
+    let audit = std::fs::read_to_string(lab.path(".local/state/outlast/audit.ndjson")).expect("the record");
+    let lines: Vec<serde_json::Value> =
+        audit.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 1, "{audit}");
+    assert_eq!(
+        (&lines[0]["principal"], &lines[0]["credential"], &lines[0]["reason"]),
+        (&"session work".into(), &"session service".into(), &"session-ended".into())
+    );
+    assert!(!audit.contains(&secret) && lab.control().secrets_in(&audit).is_empty());
+    // While the person is signed in nobody takes over.
+    assert_eq!(bring(&lab, "work").code, 0);
+    let own =
+        run(&mut outlast(&lab, &["token", "work", "--service", "service", "--audit-log", "other.ndjson"]));
+    assert_eq!(own.stdout.trim(), token(&lab, "work"));
+    assert_eq!(std::fs::read_to_string(lab.path("other.ndjson")).expect("it is made"), "");
+    // One that does not work takes nothing over.
+    assert_eq!(run(&mut outlast(&lab, &["logout", "work", "--local"])).code, 0);
+    lab.file("odd-secret", "wrong");
+    let _ = std::fs::remove_file(lab.path(".local/state/outlast/vault/service.sealed"));
+    let neither = run(&mut outlast(&lab, &["token", "work", "--service", "service"]));
+    assert!(neither.line(75).contains("sign in with `outlast login work`"), "{neither:?}");
 }

@@ -34,6 +34,18 @@ pub(crate) struct SessionsArgs {
     pub(crate) debug: bool,
 }
 
+/// Who takes over when a session of the file does not last.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ServiceArgs {
+    /// A session of the sessions file that takes over when this one has ended: a service's (client_credentials, a program …);
+    /// it is checked first, and the change goes into the audit log
+    #[arg(long = "service", value_name = "NAME", requires = "name")]
+    pub(crate) service: Option<String>,
+    /// Where it is recorded who acts on whose behalf, appended as NDJSON [default: audit.ndjson in the state directory]
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub(crate) audit_log: Option<PathBuf>,
+}
+
 /// `outlast login`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LoginArgs {
@@ -69,6 +81,9 @@ pub(crate) struct LogoutArgs {
     /// Forget the sign-in without telling the identity provider
     #[arg(long)]
     pub(crate) local: bool,
+    /// End the tokens of this job of the session, and leave the session itself alone
+    #[arg(long, value_name = "JOB", conflicts_with = "local")]
+    pub(crate) job: Option<String>,
     #[command(flatten)]
     pub(crate) sessions: SessionsArgs,
 }
@@ -81,6 +96,11 @@ pub(crate) struct TokenArgs {
     /// What to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: TokenFormat,
+    /// A token of this job's own instead of the person's: taken when it is asked for first, kept until `outlast logout --job`
+    #[arg(long, value_name = "JOB", conflicts_with = "service")]
+    pub(crate) job: Option<String>,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
     /// How long to wait for the identity provider, and for another process that is refreshing
     #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "90s")]
     pub(crate) timeout: Duration,

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use connect::{ConnectArgs, Format, OutputArgs};
-pub(crate) use defined::{LoginArgs, LogoutArgs, SessionsArgs, TokenArgs, TokenFormat};
+pub(crate) use defined::{LoginArgs, LogoutArgs, ServiceArgs, SessionsArgs, TokenArgs, TokenFormat};
 pub(crate) use put::{Checking, PutArgs, SumAlgorithm, Tier};
 pub(crate) use session::{KeepArgs, RefreshArgs, SessionCommand, ShowArgs};
 pub(crate) use uploads::{AbortArgs, ListArgs, UploadsCommand};

@@ -118,6 +118,14 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "MINUTES", value_parser = value::mint_minutes, help_heading = "Session")]
     pub(crate) mint_session: Option<u32>,
 
+    /// A profile with an API key that takes over when the session would end before the upload does, or has ended; it is
+    /// checked first, and the change goes into the audit log
+    #[arg(long, value_name = "PROFILE", help_heading = "Session")]
+    pub(crate) service_profile: Option<String>,
+    /// Where it is recorded who acts on whose behalf, appended as NDJSON [default: audit.ndjson in the state directory]
+    #[arg(long, value_name = "FILE", requires = "service_profile", help_heading = "Session")]
+    pub(crate) audit_log: Option<PathBuf>,
+
     /// Write what happens as NDJSON to this file, or - for stderr
     #[arg(long, value_name = "FILE", help_heading = "Reporting")]
     pub(crate) events: Option<PathBuf>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::connect::{ConnectArgs, OutputArgs};
+use super::defined::ServiceArgs;
 use super::value;
 
 /// What to do with a session.
@@ -61,6 +62,8 @@ pub(crate) struct KeepArgs {
     /// Stop after this time: 90s, 10m, 8h [default: keep on until the session cannot be extended]
     #[arg(long = "for", value_name = "DURATION", value_parser = value::duration)]
     pub(crate) limit: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
     /// When the session has ended, how long to wait for somebody to sign in again
     #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "0")]
     pub(crate) wait_for_login: Duration,

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &PutArgs) -> Outcome {
         size: plan.source.size(),
         parallel: plan.options.parallel,
         wait_for_login: args.wait_for_login,
+        service: args.service_profile.clone(),
     };
     let reporter = Arc::new(Reporter::new(screen.clone(), events, subject));
     let outcome = upload(args, settings, plan, &reporter, &signals, &output);
@@ -115,6 +116,10 @@ fn carry_out(
     let client = &connection.client;
     let namespace = connection.namespace(args.namespace.as_deref()).map_err(not_begun)?;
     let session = connection.session(Some(&namespace))?;
+    if let Some(profile) = &args.service_profile {
+        let (audit, screen) = (args.audit_log.as_deref(), reporter.screen());
+        connection.service(&session, &args.connect, profile, audit, screen)?;
+    }
     let target = Target { namespace, bucket: plan.bucket.clone(), object: plan.object.clone() };
     let precondition = match precheck::look(args, &plan, &target, client, &session).map_err(not_begun)? {
         Verdict::Go(precondition) => precondition,

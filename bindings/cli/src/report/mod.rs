@@ -33,6 +33,8 @@ pub(crate) struct Subject {
     pub(crate) parallel: u32,
     /// How long it waits for somebody to sign in.
     pub(crate) wait_for_login: Duration,
+    /// The profile that takes over when the session does not last.
+    pub(crate) service: Option<String>,
 }
 
 /// Tells what happens. Shared by the thread that hears notices and the one that watches progress.

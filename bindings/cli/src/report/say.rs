@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use outlast_core::engine::Notice;
 use outlast_core::engine::command::Renewal;
+use outlast_core::engine::time::UnixMillis;
 
 use super::Subject;
 use crate::style::Style;
@@ -122,6 +123,16 @@ pub(super) fn other(notice: &Notice, wait: Duration) -> Option<String> {
         | Notice::Parked { .. }
         | Notice::Finished { .. } => return None,
     })
+}
+
+/// The upload will outlive the session, and somebody takes over.
+pub(super) fn to_hand_over(estimate: UnixMillis, horizon: UnixMillis, service: &str) -> String {
+    format!(
+        "the upload will outlive the session: it ends about {}, the session at {}; profile {service} is checked and takes \
+         over",
+        words::moment(estimate),
+        words::moment(horizon)
+    )
 }
 
 /// The line in the colour of its kind.

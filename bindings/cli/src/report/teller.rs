@@ -69,6 +69,12 @@ impl Teller {
                 say::refreshed(notice, first)
             }
             Notice::Retrying { .. } => self.retry(notice),
+            Notice::WillOutliveSession { estimate, horizon, .. } => {
+                let service = self.subject.as_ref().and_then(|subject| subject.service.as_deref());
+                service
+                    .map(|service| say::to_hand_over(*estimate, *horizon, service))
+                    .or_else(|| say::other(notice, self.wait_for_login))
+            }
             other => say::other(other, self.wait_for_login),
         };
         if let Some(text) = text {

@@ -53,7 +53,7 @@ fn open(args: &KeepArgs, screen: &Screen) -> Outcome<(Client, Session, String, S
         let sessions = defined::of_connect(&args.connect, args.sessions_file.as_ref());
         let defined = Defined::open(name, &sessions, screen)?;
         let signals = Signals::install(screen)?;
-        let (client, session) = defined.session(args.wait_for_login)?;
+        let (client, session) = defined.served(args.wait_for_login, &args.service, &sessions, screen)?;
         return Ok((client, session, format!("the session [{name}]"), signals));
     }
     let settings = connect::settings(&args.connect, screen)?;
