@@ -218,6 +218,14 @@ impl Server {
         web::form(self.origin(), self.token_path(), &[("authorization", &basic)], &pairs)
     }
 
+    /// Keycloak: ends the user's session of this refresh token of a public client, as its logout endpoint does.
+    pub fn log_out(&self, client: &str, refresh: &str) -> io::Result<()> {
+        let path = "/realms/lab/protocol/openid-connect/logout";
+        let pairs = [("client_id", client), ("refresh_token", refresh)];
+        let answer = web::form(self.origin(), path, &[], &pairs)?;
+        if answer.status == 204 { Ok(()) } else { Err(io::Error::other(format!("{answer:?}"))) }
+    }
+
     /// Refreshes that the server itself says it honoured, and refused.
     pub fn counts(&self) -> io::Result<(u64, u64)> {
         if self.kind != Kind::Keycloak {
@@ -235,6 +243,10 @@ impl Server {
 
     /// Lets the device with this user code in.
     pub fn approve(&self, user_code: &str) -> io::Result<()> {
+        if self.kind == Kind::Keycloak {
+            let start = format!("{}/realms/lab/device?user_code={user_code}", self.origin());
+            return sign_ann_in(&mut web::Browser::default(), &start, |_| false).map(drop);
+        }
         assert_eq!(self.kind, Kind::OidcProvider, "only this one has a short way");
         ok(&web::get(self.origin(), &format!("/test/approve?user_code={user_code}"))?).map(drop)
     }
@@ -277,6 +289,43 @@ impl Server {
             std::thread::sleep(Duration::from_millis(200));
         }
     }
+}
+
+/// Fills Keycloak's pages as Ann would, from `start` until there is nothing more to fill in or `stop` accepts the address of
+/// the next step; gives that address.
+pub fn sign_ann_in(
+    browser: &mut web::Browser,
+    start: &str,
+    stop: impl Fn(&str) -> bool,
+) -> io::Result<String> {
+    let mut url = start.to_owned();
+    for _ in 0..6 {
+        let (at, page) = browser.follow(&url, &stop)?;
+        let Some(answer) = page else { return Ok(at) };
+        let page = String::from_utf8_lossy(&answer.body);
+        let Some((action, mut fields)) = web::first_form(&page) else {
+            // "Device Login Successful", or why not.
+            return if answer.status == 200 { Ok(at) } else { Err(io::Error::other(page.into_owned())) };
+        };
+        let known = [("username", "ann"), ("password", "ann-password"), ("accept", "Yes")];
+        let known: Vec<_> = known.into_iter().filter(|(name, _)| web::has_field(&page, name)).collect();
+        if known.is_empty() {
+            return Err(io::Error::other(format!("a page that nobody knows: {page}")));
+        }
+        for (name, value) in known {
+            fields.retain(|(field, _)| field != name);
+            fields.push((name.to_owned(), value.to_owned()));
+        }
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = browser.send(&web::absolute(&at, &action), "POST", &fields)?;
+        if !(300..400).contains(&answer.status) {
+            let page = String::from_utf8_lossy(&answer.body).into_owned();
+            return Err(io::Error::other(format!("the form was not taken ({}): {page}", answer.status)));
+        }
+        url = web::absolute(&at, answer.get("location"));
+    }
+    Err(io::Error::other("more than 6 pages"))
 }
 
 const JSON: (&str, &str) = ("content-type", "application/json");

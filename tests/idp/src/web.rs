@@ -172,6 +172,33 @@ impl Browser {
     }
 }
 
+/// The first form of a page: where it goes (as written), and its hidden fields.
+pub fn first_form(page: &str) -> Option<(String, Vec<(String, String)>)> {
+    let form = &page[page.find("<form")?..];
+    let form = &form[..form.find("</form>").unwrap_or(form.len())];
+    let tags = || form.split('<').map(|tag| tag.split('>').next().unwrap_or_default());
+    let action = attribute(tags().find(|tag| tag.starts_with("form"))?, "action")?;
+    let hidden = tags()
+        .filter(|tag| tag.starts_with("input") && attribute(tag, "type").as_deref() == Some("hidden"))
+        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value").unwrap_or_default())));
+    Some((action, hidden.collect()))
+}
+
+/// Whether a page has a field or button of that name.
+pub fn has_field(page: &str, name: &str) -> bool {
+    page.split('<').any(|tag| {
+        let tag = tag.split('>').next().unwrap_or_default();
+        (tag.starts_with("input") || tag.starts_with("button"))
+            && attribute(tag, "name").as_deref() == Some(name)
+    })
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let quoted =
+        tag.split(&format!(" {name}=\"")).nth(1).or_else(|| tag.split(&format!("\n{name}=\"")).nth(1))?;
+    Some(quoted.split('"').next()?.replace("&amp;", "&"))
+}
+
 /// Origin and target of a URL.
 pub fn split(url: &str) -> (String, String) {
     let rest = url.strip_prefix("http://").unwrap_or(url);
