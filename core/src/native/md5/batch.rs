@@ -20,9 +20,10 @@ use tokio::time::{Sleep, sleep};
 use super::block::{self, BLOCK, START};
 use super::lanes;
 
-/// Bytes of a stream from which on it is ahead of the others. Sixteen such streams fit the second-level caches of two
-/// cores.
-const AHEAD: usize = 64 << 10;
+/// Bytes of a stream that a lot waits for.
+const READY: usize = 64 << 10;
+/// Bytes of a stream that may wait to be hashed: two blocks, so that slow streams gather enough for the lanes.
+const MOST_WAITING: usize = 512 << 10;
 /// Most bytes of one stream hashed before the lot is chosen anew.
 const TURN: usize = 64 << 10;
 /// Longest pause for company.
@@ -106,7 +107,7 @@ impl Batcher {
 }
 
 impl Stream {
-    /// Waits while this stream is ahead of the others.
+    /// Waits while this stream is far ahead of the others.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let patient = match &mut self.pause {
             Some(pause) => pause.as_mut().poll(cx).is_pending(),
@@ -117,7 +118,8 @@ impl Stream {
             self.shared.hash_with(self.number);
         }
         let mut state = self.shared.lock();
-        let Some(row) = state.rows.get_mut(&self.number).filter(|row| row.waiting_bytes >= AHEAD) else {
+        let Some(row) = state.rows.get_mut(&self.number).filter(|row| row.waiting_bytes >= MOST_WAITING)
+        else {
             self.pause = None;
             return Poll::Ready(());
         };
@@ -191,7 +193,7 @@ impl Digest {
 impl Row {
     /// Whether a lot may count on it.
     fn is_ready(&self) -> bool {
-        self.waiting_bytes >= AHEAD || (self.ended.is_some() && self.waiting_bytes > 0)
+        self.waiting_bytes >= READY || (self.ended.is_some() && self.waiting_bytes > 0)
     }
 
     /// Bytes in whole blocks at the front, without copying; 0 when the front has first to be put together.
@@ -226,7 +228,7 @@ impl Row {
                 self.waiting.pop_front();
             }
         }
-        if self.waiting_bytes < AHEAD
+        if self.waiting_bytes < MOST_WAITING
             && let Some(paused) = self.paused.take()
         {
             paused.wake();
