@@ -14,6 +14,8 @@ pub mod checksum;
 pub mod claims;
 pub mod command;
 pub mod config;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod crc_fold;
 pub mod credential;
 pub mod error;
 pub mod machine;
