@@ -14,12 +14,12 @@ use super::clock;
 use super::endpoint::Endpoint;
 use super::meter::Meter;
 use super::options::ClientOptions;
-use super::tls;
 use crate::engine::credential::Credential;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::sign::authorize;
 use crate::engine::wire::web::is_loopback;
 use crate::engine::wire::{Method, Reply, Request, TransportFailure, TransportKind, WebRequest};
+use crate::tls;
 
 /// Largest answer kept, bytes; the longest page of 1,000 parts has about 150 KiB.
 const MAX_REPLY: usize = 1 << 20;

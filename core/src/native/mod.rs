@@ -47,7 +47,6 @@ pub mod sign_in;
 pub mod source;
 mod stream;
 mod ticket;
-mod tls;
 mod trace;
 mod upload;
 pub mod vault;

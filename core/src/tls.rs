@@ -17,7 +17,7 @@ const MAX_BUNDLE: u64 = 16 << 20;
 ///
 /// The crypto provider is chosen here and not installed for the process: a library must not decide that for its host.
 /// Errors: `Config` when the bundle cannot be read or holds no certificate.
-pub(crate) fn client_config(bundle: Option<&Path>) -> Result<ClientConfig, Error> {
+pub fn client_config(bundle: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = machine_roots();
     if let Some(path) = bundle {
         for certificate in read_bundle(path)? {
