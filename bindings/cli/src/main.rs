@@ -24,6 +24,7 @@ mod put;
 mod report;
 mod screen;
 mod session;
+mod settings;
 mod signals;
 mod style;
 mod token;

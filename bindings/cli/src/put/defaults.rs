@@ -15,7 +15,7 @@ const COMMAND: &str = "os.object.put";
 /// Fills in what the rc file says of flags that were not given.
 ///
 /// Errors: usage, when a default is no value for its flag.
-pub(super) fn fill(args: &PutArgs, settings: &Settings) -> Outcome<PutArgs> {
+pub(crate) fn fill(args: &PutArgs, settings: &Settings) -> Outcome<PutArgs> {
     let cli = Cli::command();
     let put = cli.find_subcommand("put").expect("put is a command");
     let mut found = Map::new();

@@ -4,6 +4,7 @@ mod defaults;
 mod plan;
 mod precheck;
 mod result;
+mod told;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use outlast_core::engine::config::Settings;
 use outlast_core::engine::upload::spec::{OnFailure, Target};
-use outlast_core::native::{Notices, Upload, UploadStart};
+use outlast_core::native::{Notices, Upload, UploadSource, UploadStart};
 use outlast_core::{Error, ErrorKind};
 use serde_json::json;
 
@@ -24,7 +25,7 @@ use crate::report::{Reporter, Subject};
 use crate::screen::Screen;
 use crate::signals::Signals;
 use crate::words;
-use plan::Plan;
+use plan::{Plan, Source};
 use precheck::Verdict;
 use result::Ended;
 
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &PutArgs) -> Outcome {
     let signals = Signals::install(&screen)?;
     let settings = connect::settings(&args.connect, &screen)?;
     let args = &defaults::fill(args, &settings)?;
-    let plan = Plan::read(args, &screen)?;
+    let plan = Plan::read(args, &|line| screen.line(line))?;
     let events = args.events.as_deref().map(|path| Events::open(path, &screen)).transpose()?;
     let subject = Subject {
         source: plan.source.name(),
@@ -89,6 +90,14 @@ fn upload(
     }
     reporter.screen().clear_bar();
     ended.print(args.verify_checksum, reporter, output)
+}
+
+/// For the library.
+fn open(source: &Source) -> UploadSource {
+    match source {
+        Source::File { path, .. } | Source::Pipe(path) => UploadSource::Path(path.clone()),
+        Source::Stdin => UploadSource::Reader { reader: Box::new(std::io::stdin()), name: "stdin".into() },
+    }
 }
 
 /// Hears notices on a thread of its own, so that they are told while anything else waits.
@@ -140,7 +149,7 @@ fn carry_out(
     signals.orderly();
     let start = UploadStart { restart: args.restart };
     let journal_name = plan.source.journal_name();
-    let upload = client.upload(&session, plan.source.open(), target.clone(), options, start)?;
+    let upload = client.upload(&session, open(&plan.source), target.clone(), options, start)?;
     match watch(&upload, on_failure, reporter, signals) {
         Ok(outcome) => Ok(Ended::Stored(Box::new(outcome))),
         // An object appeared after the look.

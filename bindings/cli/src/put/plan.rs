@@ -1,4 +1,5 @@
-//! What `outlast put` is to do, read from its flags before anything is sent.
+//! What `outlast put` is to do, read from its flags before anything is sent. No driver here: `outlast-wasm` (in `wasm-host`)
+//! uses this file too.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,13 +13,11 @@ use outlast_core::engine::upload::spec::{
     StorageTier, UploadOptions,
 };
 use outlast_core::engine::wire::oci;
-use outlast_core::native::UploadSource;
 use serde_json::Value;
 
 use crate::args::{Checking, Parallel, PutArgs, SumAlgorithm, Tier};
 use crate::exit::{Failure, Outcome};
 use crate::json_input;
-use crate::screen::Screen;
 use crate::words;
 
 const MIB: u64 = 1 << 20;
@@ -33,7 +32,7 @@ const MOST_KEY_BYTES: u64 = 4096;
 
 /// What is uploaded.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// A regular file.
     File {
         /// As the user named it.
@@ -49,11 +48,11 @@ pub(super) enum Source {
 
 /// Everything but the namespace and the session.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) source: Source,
-    pub(super) bucket: String,
-    pub(super) object: String,
-    pub(super) options: UploadOptions,
+pub(crate) struct Plan {
+    pub(crate) source: Source,
+    pub(crate) bucket: String,
+    pub(crate) object: String,
+    pub(crate) options: UploadOptions,
 }
 
 impl Source {
@@ -78,7 +77,7 @@ impl Source {
     }
 
     /// Bytes, if known beforehand.
-    pub(super) fn size(&self) -> Option<u64> {
+    pub(crate) fn size(&self) -> Option<u64> {
         match self {
             Source::File { size, .. } => Some(*size),
             Source::Pipe(_) | Source::Stdin => None,
@@ -86,7 +85,7 @@ impl Source {
     }
 
     /// Words for it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Source::File { path, .. } | Source::Pipe(path) => path.display().to_string(),
             Source::Stdin => "stdin".into(),
@@ -94,7 +93,7 @@ impl Source {
     }
 
     /// The name journals know it by: absolute, links not resolved.
-    pub(super) fn journal_name(&self) -> Option<String> {
+    pub(crate) fn journal_name(&self) -> Option<String> {
         match self {
             Source::File { path, .. } => {
                 std::path::absolute(path).ok().map(|path| path.display().to_string())
@@ -102,21 +101,13 @@ impl Source {
             Source::Pipe(_) | Source::Stdin => None,
         }
     }
-
-    /// For the library.
-    pub(super) fn open(&self) -> UploadSource {
-        match self {
-            Source::File { path, .. } | Source::Pipe(path) => UploadSource::Path(path.clone()),
-            Source::Stdin => UploadSource::Reader { reader: Box::new(io::stdin()), name: "stdin".into() },
-        }
-    }
 }
 
 impl Plan {
-    /// Reads the flags; looks at the file and at the key file, and at nothing else.
+    /// Reads the flags; looks at the file and at the key file, and at nothing else. Tells warnings line by line.
     ///
     /// Errors: usage, in one line that says what would be right.
-    pub(super) fn read(args: &PutArgs, screen: &Screen) -> Outcome<Plan> {
+    pub(crate) fn read(args: &PutArgs, warn: &dyn Fn(&str)) -> Outcome<Plan> {
         let file = args.file.as_deref().ok_or_else(|| Failure::usage("--file is missing"))?;
         let bucket =
             args.bucket_name.clone().ok_or_else(|| Failure::usage("--bucket-name (-bn) is missing"))?;
@@ -133,13 +124,12 @@ impl Plan {
         let mut properties = properties(args, &source, &object)?;
         let checksum = vouched_checksum(args, &mut properties)?;
         if single && args.parallel_upload_count.is_some() {
-            warn(screen, "the file goes in one request, so --parallel-upload-count is ignored");
+            warn("Warning: the file goes in one request, so --parallel-upload-count is ignored");
         }
         let vouched = properties.content_md5.is_some() || properties.content_checksum.is_some();
         if !single && vouched {
             warn(
-                screen,
-                "checksums of the whole file (--content-md5, --opc-content-*) go with a single put only; ignored",
+                "Warning: checksums of the whole file (--content-md5, --opc-content-*) go with a single put only; ignored",
             );
             properties.content_md5 = None;
             properties.content_checksum = None;
@@ -176,10 +166,6 @@ impl Plan {
         };
         Ok(Plan { source, bucket, object, options })
     }
-}
-
-fn warn(screen: &Screen, text: &str) {
-    screen.line(&format!("Warning: {text}"));
 }
 
 fn object_name(given: Option<&str>, source: &Source) -> Outcome<String> {
