@@ -112,6 +112,51 @@ impl Scene {
         command
     }
 
+    /// The component in our own host, compiled beforehand by the unmeasured round.
+    fn component(&self, program: &Path) -> Command {
+        let folder = program.parent().unwrap_or(Path::new(""));
+        let mut command = Command::new(program);
+        command.arg("put");
+        let mut command = self.put(command);
+        command.args(["--auth-endpoint", &self.auth_endpoint]);
+        command.arg("--state-dir").arg(self.scratch.join("state"));
+        command.arg("--component").arg(folder.join("outlast.wasm"));
+        command.arg("--cache-dir").arg(self.scratch.join("cache"));
+        command
+    }
+
+    /// The component in the wasmtime command, compiled beforehand.
+    fn component_elsewhere(&self, program: &Path) -> Command {
+        let state = self.scratch.join("component-state");
+        // Made by whoever needs it first; a folder that is there is what was wanted.
+        let _ = std::fs::create_dir(&state);
+        let folder = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut command = Command::new(program);
+        command.args(["run", "-S", "http", "--allow-precompiled"]);
+        for (host, guest) in
+            [(folder(&self.file), "/data"), (state, "/state"), (folder(&self.profile.key_file), "/session")]
+        {
+            command.arg("--dir").arg(format!("{}::{guest}", host.display()));
+        }
+        command.arg("--invoke").arg(format!(
+            "run({{source: files({{key-file: \"/session/{}\", security-token-file: \"/session/{}\", write: true}}), \
+             endpoint: \"{}\", auth-endpoint: \"{}\"}}, {{namespace-name: \"{}\", bucket-name: \"{}\", name: \"object\", \
+             file: \"/data/{}\", state-dir: \"/state\", part-size: {}, parallel-upload-count: {}}})",
+            name(&self.profile.key_file),
+            name(self.token_file()),
+            self.endpoint,
+            self.auth_endpoint,
+            self.namespace,
+            self.bucket,
+            name(&self.file),
+            self.part_mib << 20,
+            self.parallel,
+        ));
+        command.arg(folder(program).join("outlast.cwasm"));
+        command
+    }
+
     /// For small programs of a peer's library: what to upload comes in the environment.
     fn described(&self, mut command: Command) -> Command {
         command.env("BENCH_CONFIG", &self.profile.config_file).env("BENCH_PROFILE", &self.profile.profile);
@@ -232,6 +277,21 @@ pub(crate) const ALL: &[Contestant] = &[
         integrity: "CRC32C compared",
         program: |scene| scene.peer("python/bin/python"),
         start: |scene, program| scene.python(program, "outlast_put.py"),
+    },
+    Contestant {
+        name: "outlast component, our host",
+        face: Face::Oci,
+        integrity: "CRC32C compared",
+        program: |scene| scene.peer("component/outlast-wasm"),
+        start: |scene, program| scene.component(program),
+    },
+    Contestant {
+        name: "outlast component, wasmtime command",
+        face: Face::Oci,
+        integrity: "CRC32C compared",
+        // It trusts its own authorities only.
+        program: |scene| scene.peer("component/wasmtime").filter(|_| !scene.tls),
+        start: |scene, program| scene.component_elsewhere(program),
     },
     Contestant {
         name: "oci os object put",
