@@ -1,7 +1,7 @@
 //! The front door: a component, threads for its requests, and what it may use.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,14 +11,15 @@ use outlast_core::engine::upload::spec::{Target, UploadOptions};
 use outlast_core::{Error, ErrorKind};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::driver::{self, Opening};
+use crate::driver::{self, Opening, StartSource};
+use crate::feed::Feed;
 use crate::limits::Limits;
 use crate::lock::Lock;
 use crate::notices::{Listeners, Notices};
 use crate::plugin::Plugin;
 use crate::sender::Sender;
 use crate::session::Session;
-use crate::spec::{SessionSpec, absolute, parent, text};
+use crate::spec::{SessionSpec, SourceSpec, absolute, parent, text};
 use crate::upload::{Upload, UploadSource};
 
 /// Options of a [`Client`]. Nothing is taken from the environment.
@@ -113,6 +114,10 @@ impl Client {
         let (options, grants) = spec.wire(self.0.options.allow_http)?;
         let id = SessionId(self.0.sessions.fetch_add(1, Ordering::Relaxed));
         let endpoint = options.endpoint.clone();
+        let supplier = match spec.source {
+            SourceSpec::Supplied(supplier) => Some(supplier),
+            _ => None,
+        };
         let opened = driver::open(Opening {
             id,
             client: self.clone(),
@@ -121,6 +126,7 @@ impl Client {
             listeners: Arc::clone(&self.0.listeners),
             uploads: Arc::clone(&self.0.uploads),
             options,
+            supplier,
         });
         let (inbox, stop) = opened.await?;
         Ok(Session::new(id, endpoint, inbox, stop, self.clone()))
@@ -131,10 +137,11 @@ impl Client {
         self.0.listeners.subscribe()
     }
 
-    /// Starts an upload; the component is granted the folder of its file, for reading, and the state folder.
+    /// Starts an upload. Of a file, the component is granted the folder, for reading, and the state folder.
     ///
-    /// Errors: `InvalidInput` (the component keeps sessions only; a name; a path that cannot be granted), `Source`
-    /// (unreadable file), `State`, `Busy` (another process is at it), `Internal`.
+    /// Errors: `InvalidInput` (the component keeps sessions only; a name; a path that cannot be granted; a stream whose
+    /// parts in flight do not fit into the component's memory), `Source` (unreadable file), `State`, `Busy` (another
+    /// process is at it), `Internal`.
     /// Cancel: dropping the future may leave the upload running; it ends with its session.
     pub async fn upload(
         &self,
@@ -143,14 +150,39 @@ impl Client {
         target: Target,
         options: UploadOptions,
     ) -> Result<Upload, Error> {
-        let UploadSource::Path(path) = source;
-        let path = absolute(&path)?;
+        let source = match source {
+            UploadSource::Path(path) => self.file(session, &path, &target)?,
+            UploadSource::Reader { reader, name } => {
+                self.has_room(&options)?;
+                StartSource::Stream { feed: Feed::start(reader, &name)?, name }
+            }
+        };
+        session.start(source, target, options).await
+    }
+
+    fn file(&self, session: &Session, path: &Path, target: &Target) -> Result<StartSource, Error> {
+        let path = absolute(path)?;
         let (file, folder) = (text(&path)?, parent(&path)?.to_owned());
         let state = self.0.options.state_dir.as_deref().map(absolute).transpose()?;
         let lock =
-            state.as_deref().map(|dir| Lock::take(dir, session.endpoint(), &target, &file)).transpose()?;
+            state.as_deref().map(|dir| Lock::take(dir, session.endpoint(), target, &file)).transpose()?;
         let journals = state.map(|dir| dir.join("component"));
-        session.start(folder, file, journals, lock, target, options).await
+        Ok(StartSource::File { folder, file, journals, lock })
+    }
+
+    /// Whether the parts of a stream, kept until they are stored, fit into the component's memory.
+    fn has_room(&self, options: &UploadOptions) -> Result<(), Error> {
+        let needed = options.part_size.saturating_mul(options.parallel.into());
+        let room = self.0.options.limits.stream_bytes();
+        if needed <= room {
+            return Ok(());
+        }
+        let line = format!(
+            "{} parts of {} bytes at once need more memory than the component's limit leaves ({room} bytes); choose smaller \
+             parts, fewer requests in flight, or a higher limit",
+            options.parallel, options.part_size
+        );
+        Err(Error::new(ErrorKind::InvalidInput, line))
     }
 
     pub(crate) fn plugin_and_limits(&self) -> (&Plugin, &Limits) {

@@ -90,7 +90,7 @@ pub(crate) fn status(status: sessions::SessionStatus) -> SessionStatus {
 /// A look at an upload.
 pub(crate) fn progress(progress: &uploads::Progress) -> Progress {
     Progress {
-        total: Some(progress.total),
+        total: progress.total,
         stored: progress.stored,
         in_flight: progress.in_flight,
         parts_total: progress.parts_total,
@@ -132,15 +132,20 @@ pub(crate) fn outcome(outcome: uploads::Outcome) -> Outcome {
     }
 }
 
-/// A notice of the component as one of `session`; `number` turns the component's numbers of uploads into the client's. The
-/// end of an upload is none of these: it is told with its outcome.
-pub(crate) fn notice(
-    notice: sessions::Notice,
-    session: SessionId,
-    number: &dyn Fn(u64) -> UploadId,
-) -> Result<Notice, sessions::Finished> {
+/// What a component tells.
+pub(crate) enum Told {
+    /// Something for callers.
+    Notice(Notice),
+    /// An upload has ended; callers hear of it together with its outcome.
+    Finished(sessions::Finished),
+    /// The session needs a credential.
+    Wanted,
+}
+
+/// A notice of the component as one of `session`; `number` turns the component's numbers of uploads into the client's.
+pub(crate) fn notice(notice: sessions::Notice, session: SessionId, number: &dyn Fn(u64) -> UploadId) -> Told {
     use sessions::Notice as Wire;
-    Ok(match notice {
+    Told::Notice(match notice {
         Wire::Refreshed(told) => Notice::Refreshed {
             session,
             generation: Generation(told.generation),
@@ -198,7 +203,8 @@ pub(crate) fn notice(
         },
         Wire::Remark(told) => Notice::Remark { upload: told.upload.map(number), text: told.text },
         Wire::Paused(told) => Notice::Paused { upload: number(told.upload), paused: told.paused },
-        Wire::Finished(told) => return Err(told),
+        Wire::Finished(told) => return Told::Finished(told),
+        Wire::Wanted => return Told::Wanted,
     })
 }
 
@@ -218,6 +224,7 @@ pub(crate) fn method(method: Method) -> sessions::Method {
         Method::Post => sessions::Method::Post,
         Method::Put => sessions::Method::Put,
         Method::Delete => sessions::Method::Delete,
+        Method::Patch => sessions::Method::Patch,
     }
 }
 
@@ -245,6 +252,7 @@ pub(crate) fn upload_options(
         state_dir,
         part_size: Some(options.part_size),
         parallel_upload_count: Some(options.parallel),
+        adaptive: Some(options.adaptive),
         no_multipart: Some(options.single),
         integrity: Some(match options.integrity {
             Integrity::Verify => uploads::Integrity::Verify,
@@ -255,6 +263,7 @@ pub(crate) fn upload_options(
             ChecksumAlgorithm::Sha256 => uploads::ChecksumAlgorithm::Sha256,
             ChecksumAlgorithm::Sha384 => uploads::ChecksumAlgorithm::Sha384,
         }),
+        verify_checksum: Some(options.also_md5),
         no_overwrite: Some(no_overwrite),
         if_match,
         content_type: properties.content_type,

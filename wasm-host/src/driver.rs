@@ -19,7 +19,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bindings::sessions;
 use crate::client::Client;
-use crate::convert;
+use crate::convert::{self, Told};
+use crate::feed::{Feed, Next};
 use crate::grants::{Folder, Grants};
 use crate::instance::{Instance, SessionHandle, UploadHandle};
 use crate::lock::Lock;
@@ -27,10 +28,13 @@ use crate::notices::Listeners;
 use crate::sender::Sender;
 use crate::spec::text;
 use crate::stop::Stop;
+use crate::supplier::{Credential, Supplier};
 use crate::upload::{Ended, Shared};
 
 /// How long a step may keep the messages waiting.
 const STEP: Duration = Duration::from_millis(50);
+/// The same while a stream is read: what comes meanwhile waits too.
+const FEEDING_STEP: Duration = Duration::from_millis(5);
 /// A step that returned sooner than this, with nothing to tell, had nothing to do.
 const AT_ONCE: Duration = Duration::from_millis(1);
 /// How often progress is looked at.
@@ -48,6 +52,8 @@ pub(crate) struct Opening {
     /// Numbers of uploads, over all sessions of the client.
     pub(crate) uploads: Arc<AtomicU64>,
     pub(crate) options: sessions::SessionOptions,
+    /// Who is asked for credentials.
+    pub(crate) supplier: Option<Supplier>,
 }
 
 type Promise<T> = oneshot::Sender<Result<T, Error>>;
@@ -58,7 +64,7 @@ pub(crate) type Started = (UploadId, Arc<Shared>, watch::Receiver<Ended>);
 pub(crate) enum Message {
     Status(Promise<SessionStatus>),
     Refresh(Promise<()>),
-    Supply(sessions::SessionSecret, Promise<()>),
+    Supply(Credential, Promise<()>),
     Sign(sessions::Request, Duration, Promise<sessions::SignedHeaders>),
     Token(Duration, Promise<sessions::SessionToken>),
     Report(u64, u16),
@@ -69,13 +75,16 @@ pub(crate) enum Message {
 
 /// An upload to be started.
 pub(crate) struct Start {
-    pub(crate) folder: PathBuf,
-    pub(crate) file: String,
-    pub(crate) journals: Option<PathBuf>,
-    pub(crate) lock: Option<Lock>,
+    pub(crate) source: StartSource,
     pub(crate) target: Target,
     pub(crate) options: UploadOptions,
     pub(crate) limit_rate: Option<u64>,
+}
+
+/// Where its bytes come from.
+pub(crate) enum StartSource {
+    File { folder: PathBuf, file: String, journals: Option<PathBuf>, lock: Option<Lock> },
+    Stream { name: String, feed: Feed },
 }
 
 /// Starts the thread; returns when the component has opened the session.
@@ -114,6 +123,9 @@ struct Driver {
     /// Uploads in progress by the component's numbers.
     works: BTreeMap<u64, Work>,
     looked: Instant,
+    supplier: Option<Supplier>,
+    /// Its answer, while one is awaited.
+    answer: Option<oneshot::Receiver<Result<Credential, Error>>>,
 }
 
 struct Work {
@@ -124,6 +136,21 @@ struct Work {
     /// Held until the end.
     _lock: Option<Lock>,
     has_journal: bool,
+    /// Of a stream, until it has ended.
+    feed: Option<Feed>,
+    /// Why the stream could not be read.
+    failure: Option<Error>,
+}
+
+/// What streams want of the next step.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Feeding {
+    /// There are none.
+    Nothing,
+    /// They wait for bytes, or for room.
+    Waiting,
+    /// They have more at once.
+    Ready,
 }
 
 impl Driver {
@@ -139,6 +166,8 @@ impl Driver {
             numbers: opening.uploads,
             works: BTreeMap::new(),
             looked: Instant::now(),
+            supplier: opening.supplier,
+            answer: None,
         })
     }
 
@@ -148,10 +177,14 @@ impl Driver {
             if idle {
                 // A paused upload is idle too, and its progress is still asked for.
                 let wait = if self.works.is_empty() { Duration::MAX } else { LOOK_EVERY };
-                match tokio::time::timeout(wait, messages.recv()).await {
-                    Ok(Some(message)) => self.heed(message).await,
-                    Ok(None) => break,
-                    Err(_) => {}
+                tokio::select! {
+                    biased;
+                    message = messages.recv() => match message {
+                        Some(message) => self.heed(message).await,
+                        None => break,
+                    },
+                    () = self.fed() => {}
+                    () = tokio::time::sleep(wait) => {}
                 }
             }
             loop {
@@ -161,7 +194,13 @@ impl Driver {
                     Err(TryRecvError::Disconnected) => return self.rest().await,
                 }
             }
-            idle = self.step(STEP).await;
+            self.heed_supplier(Duration::ZERO).await;
+            let budget = match self.feed().await {
+                Feeding::Nothing => STEP,
+                Feeding::Waiting => FEEDING_STEP,
+                Feeding::Ready => Duration::ZERO,
+            };
+            idle = self.step(budget).await;
         }
         self.rest().await;
     }
@@ -189,14 +228,106 @@ impl Driver {
         let idle = notices.is_empty() && began.elapsed() < AT_ONCE;
         for notice in notices {
             match convert::notice(notice, self.id, &|number| self.number(number)) {
-                Ok(notice) => self.listeners.tell(&notice),
-                Err(finished) => self.finish(finished).await,
+                Told::Notice(notice) => self.listeners.tell(&notice),
+                Told::Finished(finished) => self.finish(finished).await,
+                Told::Wanted => self.ask(),
             }
         }
         if !self.works.is_empty() && (idle || self.looked.elapsed() >= LOOK_EVERY) {
             self.look().await;
         }
         idle
+    }
+
+    /// The component needs a credential: the supplier is asked, on another thread.
+    fn ask(&mut self) {
+        let (promise, answer) = oneshot::channel();
+        self.answer = Some(answer);
+        let Some(supplier) = &self.supplier else {
+            let line = "this session has nobody to ask for a credential";
+            let _ = promise.send(Err(Error::new(ErrorKind::InvalidInput, line)));
+            return;
+        };
+        let asked = supplier.ask();
+        tokio::spawn(async move {
+            // The session may have ended meanwhile.
+            let _ = promise.send(asked.await);
+        });
+    }
+
+    /// Waits at most so long for the supplier, if one was asked, and hands its answer on.
+    async fn heed_supplier(&mut self, longest: Duration) {
+        let Some(answer) = &mut self.answer else { return };
+        let Ok(answer) = tokio::time::timeout(longest, answer).await else { return };
+        self.answer = None;
+        let gone = || Err(Error::new(ErrorKind::Internal, "the supplier of credentials has panicked"));
+        let refused = match answer.unwrap_or_else(|_| gone()) {
+            Ok(credential) => self.instance.supply(self.session, &credential.wire()).await.err(),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
+            let why = sessions::Refusal {
+                sign_in_needed: error.kind() == ErrorKind::SignInNeeded,
+                message: error.message().to_owned(),
+            };
+            // One that is stopped here is noticed by the next step.
+            let _ = self.instance.decline(self.session, &why).await;
+        }
+    }
+
+    /// Hands on what has been read of streams.
+    async fn feed(&mut self) -> Feeding {
+        let mut feeding = Feeding::Nothing;
+        for work in self.works.values_mut() {
+            while let Some(feed) = &mut work.feed {
+                feeding = feeding.max(Feeding::Waiting);
+                match feed.take() {
+                    Next::Nothing => break,
+                    Next::Bytes(bytes) => match self.instance.write(work.handle, &bytes).await {
+                        // No room until parts are stored.
+                        Ok(0) => {
+                            feed.put_back(bytes);
+                            break;
+                        }
+                        Ok(taken) => {
+                            if taken < bytes.len() {
+                                feed.put_back(bytes.slice(taken..));
+                            }
+                            feeding = Feeding::Ready;
+                        }
+                        // The upload has ended, and says why itself.
+                        Err(_) => work.feed = None,
+                    },
+                    Next::End => {
+                        let _ = self.instance.finish(work.handle).await;
+                        work.feed = None;
+                        feeding = Feeding::Ready;
+                    }
+                    Next::Failed(error) => {
+                        work.failure = Some(error);
+                        let policy = convert::on_failure(OnFailure::Abort);
+                        let _ = self.instance.cancel(work.handle, policy).await;
+                        work.feed = None;
+                    }
+                }
+            }
+        }
+        feeding
+    }
+
+    /// Waits until more of a stream has been read.
+    async fn fed(&mut self) {
+        std::future::poll_fn(|context| {
+            let mut ready = std::task::Poll::Pending;
+            // All of them, so that each wakes us.
+            for feed in self.works.values_mut().filter_map(|work| work.feed.as_mut()) {
+                if feed.poll(context).is_ready() {
+                    ready = std::task::Poll::Ready(());
+                }
+            }
+            ready
+        })
+        .await;
     }
 
     /// An upload's number outside of its component.
@@ -225,6 +356,7 @@ impl Driver {
             }
             Err(error) => Err(error),
         };
+        let ended = ended.map_err(|error| work.failure.clone().unwrap_or(error));
         // One that is stopped here has told its outcome before.
         let _ = self.instance.forget(work.handle).await;
         self.end(work, ended, finished.resumable);
@@ -263,8 +395,8 @@ impl Driver {
             Message::Refresh(promise) => {
                 let _ = promise.send(self.instance.refresh(session).await);
             }
-            Message::Supply(secret, promise) => {
-                let _ = promise.send(self.instance.supply(session, &secret).await);
+            Message::Supply(credential, promise) => {
+                let _ = promise.send(self.instance.supply(session, &credential.wire()).await);
             }
             Message::Sign(request, budget, promise) => {
                 let signed =
@@ -306,6 +438,7 @@ impl Driver {
             match ask(&mut self.instance).await {
                 Err(error) if error.kind() == ErrorKind::Timeout && Instant::now() < until => {
                     self.step(Duration::ZERO).await;
+                    self.heed_supplier(STEP).await;
                 }
                 answer => return answer,
             }
@@ -313,25 +446,44 @@ impl Driver {
     }
 
     async fn start(&mut self, start: Start) -> Result<Started, Error> {
-        let mut state_dir = None;
-        if let Some(dir) = &start.journals {
-            std::fs::create_dir_all(dir).map_err(|error| {
-                let line = format!("the state folder {} cannot be made: {error}", dir.display());
-                Error::new(ErrorKind::State, line)
-            })?;
-            self.instance.grant(Folder::same(dir, true))?;
-            state_dir = Some(text(dir)?);
-        }
-        self.instance.grant(Folder::same(&start.folder, false))?;
+        let limit_rate = start.limit_rate;
+        let (file, state_dir, lock, feed) = match start.source {
+            StartSource::File { folder, file, journals, lock } => {
+                let state_dir = journals.map(|dir| self.grant_journals(&dir)).transpose()?;
+                self.instance.grant(Folder::same(&folder, false))?;
+                (file, state_dir, lock, None)
+            }
+            StartSource::Stream { name, feed } => (name, None, None, Some(feed)),
+        };
         let has_journal = state_dir.is_some();
-        let options =
-            convert::upload_options(start.target, start.options, start.file, state_dir, start.limit_rate);
-        let (handle, number) = self.instance.start(self.session, &options).await?;
+        let options = convert::upload_options(start.target, start.options, file, state_dir, limit_rate);
+        let (handle, number) = match feed {
+            None => self.instance.start(self.session, &options).await?,
+            Some(_) => self.instance.start_stream(self.session, &options).await?,
+        };
         let id = UploadId(self.numbers.fetch_add(1, Ordering::Relaxed));
         let shared = Arc::<Shared>::default();
         let (outcome, ended) = watch::channel(None);
-        let work = Work { id, handle, shared: Arc::clone(&shared), outcome, _lock: start.lock, has_journal };
+        let work = Work {
+            id,
+            handle,
+            shared: Arc::clone(&shared),
+            outcome,
+            _lock: lock,
+            has_journal,
+            feed,
+            failure: None,
+        };
         self.works.insert(number, work);
         Ok((id, shared, ended))
+    }
+
+    fn grant_journals(&mut self, dir: &std::path::Path) -> Result<String, Error> {
+        std::fs::create_dir_all(dir).map_err(|error| {
+            let line = format!("the state folder {} cannot be made: {error}", dir.display());
+            Error::new(ErrorKind::State, line)
+        })?;
+        self.instance.grant(Folder::same(dir, true))?;
+        text(dir)
     }
 }

@@ -194,12 +194,20 @@ impl Instance {
     pub async fn supply(
         &mut self,
         session: SessionHandle,
-        secret: &sessions::SessionSecret,
+        credential: &sessions::Credential,
     ) -> Result<(), Error> {
         let answer = self.call(Duration::ZERO, async |store, exports| {
-            exports.sessions.session().call_supply(store, session.0, secret).await
+            exports.sessions.session().call_supply(store, session.0, credential).await
         });
         answer.await?.map_err(convert::error)
+    }
+
+    /// `session.decline`
+    pub async fn decline(&mut self, session: SessionHandle, why: &sessions::Refusal) -> Result<(), Error> {
+        self.call(Duration::ZERO, async |store, exports| {
+            exports.sessions.session().call_decline(store, session.0, why).await
+        })
+        .await
     }
 
     /// `session.sign`: waits at most `budget` for a usable credential.
@@ -253,6 +261,38 @@ impl Instance {
             };
             Ok(Ok((UploadHandle(upload), uploads.upload().call_number(&mut *store, upload).await?)))
         });
+        answer.await?.map_err(convert::error)
+    }
+
+    /// `upload.start-stream`: the upload and its number in notices.
+    pub async fn start_stream(
+        &mut self,
+        session: SessionHandle,
+        options: &uploads::UploadOptions,
+    ) -> Result<(UploadHandle, u64), Error> {
+        let answer = self.call_uploads(async |store, uploads| {
+            let upload = match uploads.upload().call_start_stream(&mut *store, session.0, options).await? {
+                Ok(upload) => upload,
+                Err(error) => return Ok(Err(error)),
+            };
+            Ok(Ok((UploadHandle(upload), uploads.upload().call_number(&mut *store, upload).await?)))
+        });
+        answer.await?.map_err(convert::error)
+    }
+
+    /// `upload.write`: how many of the bytes were taken.
+    pub async fn write(&mut self, upload: UploadHandle, bytes: &[u8]) -> Result<usize, Error> {
+        let answer = self
+            .call_uploads(async |store, uploads| uploads.upload().call_write(store, upload.0, bytes).await);
+        let taken = answer.await?.map_err(convert::error)?;
+        let taken = usize::try_from(taken).ok().filter(|taken| *taken <= bytes.len());
+        taken.ok_or_else(|| Error::new(ErrorKind::Internal, "the component took more bytes than there were"))
+    }
+
+    /// `upload.finish`: the stream ends here.
+    pub async fn finish(&mut self, upload: UploadHandle) -> Result<(), Error> {
+        let answer =
+            self.call_uploads(async |store, uploads| uploads.upload().call_finish(store, upload.0).await);
         answer.await?.map_err(convert::error)
     }
 
@@ -352,6 +392,10 @@ async fn bounded<T>(
     act: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
 ) -> Result<T, Error> {
     let stop = store.data().stop.clone();
+    // Asked for between two calls: short ones would never be reached by the epoch, nor outlast the grace.
+    if stop.is_asked() {
+        return Err(cut(limit, &stop));
+    }
     store.data_mut().deadline = Instant::now() + limit;
     store.set_epoch_deadline(1);
     let engine = plugin.engine().clone();

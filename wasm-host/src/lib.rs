@@ -37,7 +37,8 @@
 //! ```
 //!
 //! Where to look: what is granted in [`grants`] and [`limits`]; requests in [`sender`]; the component's life in
-//! [`plugin`] (compiled, cached in [`cache`]), [`instance`] (its bounds) and [`driver`] (its thread); callers' handles
+//! [`plugin`] (compiled, cached in [`cache`]), [`instance`] (its bounds) and [`driver`] (its thread; [`feed`] brings it
+//! streams, [`supplier`] credentials); callers' handles
 //! in [`client`], [`session`], [`upload`] and [`notices`]. What must not live here: decisions about uploads and
 //! sessions, which are the component's.
 #![deny(unsafe_code)]
@@ -53,6 +54,7 @@ mod cache;
 mod client;
 mod convert;
 mod driver;
+mod feed;
 mod grants;
 mod instance;
 mod limits;
@@ -63,7 +65,7 @@ mod sender;
 mod session;
 mod spec;
 mod stop;
-mod tls;
+mod supplier;
 mod upload;
 
 pub use client::{Client, ClientOptions};
@@ -76,6 +78,7 @@ pub use sender::Sender;
 pub use session::{Request, Session, Signed};
 pub use spec::{Endpoints, SessionSecret, SessionSpec, SourceSpec};
 pub use stop::Stop;
+pub use supplier::{Credential, Supplier};
 pub use upload::{Upload, UploadSource};
 
 pub use outlast_core::engine::upload::{Outcome, Progress};

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Bounds of one component instance. What exceeds one of them ends the instance; uploads stay resumable.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Linear memory, bytes. Default 256 MiB; an upload with 15 requests in flight needs about 8.
+    /// Linear memory, bytes. Default 256 MiB; an upload of a file with 15 requests in flight needs about 8, one of a stream
+    /// a part for each request more.
     pub memory_bytes: usize,
     /// How much longer than asked a call may take: one signature, one key derived from its passphrase, one block read
     /// from a slow disk. Default 30 s.
@@ -25,5 +26,12 @@ impl Default for Limits {
             resources: 1 << 14,
             response_bytes: 16 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// What streams may take of the memory, bytes: all but what the rest needs.
+    pub(crate) fn stream_bytes(&self) -> u64 {
+        (self.memory_bytes as u64).saturating_sub(32 << 20)
     }
 }

@@ -15,12 +15,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use outlast_core::Error;
 use outlast_core::engine::upload::spec::STALL_TIMEOUT;
+use outlast_core::{Error, tls};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::grants::Grants;
-use crate::tls;
 
 /// Idle connections are given up before the service does it, so that requests rarely meet a dead one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);

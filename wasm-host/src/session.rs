@@ -1,7 +1,6 @@
 //! A session as a caller holds it.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::bindings::sessions;
 use crate::client::Client;
 use crate::convert;
-use crate::driver::{Message, Start};
-use crate::lock::Lock;
-use crate::spec::SessionSecret;
+use crate::driver::{Message, Start, StartSource};
 use crate::stop::Stop;
+use crate::supplier::Credential;
 use crate::upload::Upload;
 
 /// Longest wait for a usable credential in one call into the component; the driver asks again until the caller gives up.
@@ -109,15 +107,17 @@ impl Session {
         self.ask(Message::Refresh).await
     }
 
-    /// Replaces the credential of a session opened with [`crate::SourceSpec::OciSession`]: somebody has signed in again.
+    /// Gives the session its next credential, unasked: somebody has signed in again. It takes the place of one that it
+    /// outlasts, or that is unusable. For sessions opened with
+    /// [`crate::SourceSpec::Supplied`], and with [`crate::SourceSpec::OciSession`], which takes another of its kind.
     ///
     /// Errors: `Config` (unusable key or token), `InvalidInput` (the session has another source), `Internal`.
-    pub async fn supply(&self, secret: &SessionSecret) -> Result<(), Error> {
-        let secret = secret.wire();
-        self.ask(|promise| Message::Supply(secret, promise)).await
+    pub async fn supply(&self, credential: Credential) -> Result<(), Error> {
+        self.ask(|promise| Message::Supply(credential, promise)).await
     }
 
-    /// Fresh headers for one request; waits at most a minute for a usable credential.
+    /// Fresh headers for one request (of a session with an access token, those that carry it); waits at most a minute for a
+    /// usable credential.
     ///
     /// Errors: `Timeout` (ask again), `SignInNeeded`, `Auth`, `Config`, `InvalidInput`, `Internal`.
     pub async fn sign(&self, request: Request) -> Result<Signed, Error> {
@@ -155,15 +155,12 @@ impl Session {
 
     pub(crate) async fn start(
         &self,
-        folder: PathBuf,
-        file: String,
-        journals: Option<PathBuf>,
-        lock: Option<Lock>,
+        source: StartSource,
         target: Target,
         options: UploadOptions,
     ) -> Result<Upload, Error> {
         let limit_rate = self.0.client.options().limit_rate;
-        let start = Start { folder, file, journals, lock, target, options, limit_rate };
+        let start = Start { source, target, options, limit_rate };
         let (id, shared, outcome) = self.ask(|promise| Message::Start(Box::new(start), promise)).await?;
         Ok(Upload::new(id, self.clone(), shared, outcome))
     }

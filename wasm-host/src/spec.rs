@@ -9,6 +9,7 @@ use outlast_core::{Error, ErrorKind};
 
 use crate::bindings::sessions;
 use crate::grants::{Folder, Grants};
+use crate::supplier::Supplier;
 
 /// Base URLs of the services that a session is used with. They are all that the component can reach.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub enum SourceSpec {
         /// Its passphrase, if it is encrypted.
         key_passphrase: Option<Secret<String>>,
     },
+    /// The application is asked for every credential, in time before the last one ends.
+    Supplied(Supplier),
 }
 
 /// A session token and its key.
@@ -93,6 +96,8 @@ impl SessionSpec {
                 })
             }
             SourceSpec::OciSession(secret) => sessions::Source::Secret(secret.wire()),
+            // The thread of the session asks.
+            SourceSpec::Supplied(_) => sessions::Source::Supplied(None),
             SourceSpec::OciApiKey { key_id, key, key_passphrase } => {
                 sessions::Source::ApiKey(sessions::ApiKey {
                     key_id: key_id.clone(),
@@ -122,7 +127,7 @@ impl SessionSecret {
     }
 }
 
-fn exposed(secret: Option<&Secret<String>>) -> Option<String> {
+pub(crate) fn exposed(secret: Option<&Secret<String>>) -> Option<String> {
     secret.map(|secret| secret.expose().clone())
 }
 

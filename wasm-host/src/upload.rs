@@ -1,6 +1,7 @@
 //! An upload as a caller holds it.
 
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +16,27 @@ use crate::driver::Message;
 use crate::session::Session;
 
 /// What is uploaded.
-#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UploadSource {
     /// A file. The component is granted its folder, for reading.
     Path(PathBuf),
+    /// Anything that can be read once. Parts are kept in the component's memory until they are stored, which
+    /// [`crate::Limits::memory_bytes`] has to leave room for; it cannot be resumed.
+    Reader {
+        /// Read on a thread of its own. A read that never returns keeps that thread, not the client.
+        reader: Box<dyn Read + Send>,
+        /// Its name for messages.
+        name: String,
+    },
+}
+
+impl fmt::Debug for UploadSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UploadSource::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            UploadSource::Reader { name, .. } => f.debug_tuple("Reader").field(name).finish(),
+        }
+    }
 }
 
 /// How an upload ended, once it has.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outlast_core::engine::command::{BodyRef, Command, CommandId, Event, ExchangeFailure, UploadId};
+use outlast_core::engine::command::{
+    BodyRef, Command, CommandId, Event, ExchangeClass, ExchangeFailure, UploadId,
+};
 use outlast_core::engine::config::Endpoint;
 use outlast_core::engine::credential::{Grant, Lease};
 use outlast_core::engine::session::{LeaseAnswer, SessionStatus};
@@ -16,12 +18,15 @@ use outlast_core::engine::wire::{Request, Service, TransportFailure, TransportKi
 use outlast_core::engine::{self, Engine, SessionId};
 use outlast_core::{Error, ErrorKind};
 
-use crate::bindings::exports::outlast::transfer::sessions::{Notice, SessionOptions, SessionSecret};
+use crate::bindings::exports::outlast::transfer::sessions::{
+    Credential as Supplied, Notice, Refusal, SessionOptions,
+};
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::random::random;
 use crate::clock;
 use crate::convert;
+use crate::origin::Origin;
 use crate::source::Source;
 use crate::transfer::{Content, Look, Outcome, Transfer};
 #[cfg(feature = "uploads")]
@@ -29,6 +34,8 @@ use crate::works::Works;
 
 /// Longest time for one exchange.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the host may take to answer a wish for a credential.
+const WISH_TIMEOUT: Duration = Duration::from_mins(2);
 /// Files are written one after the other, each truncated first: what does not fit together may fit in a moment.
 const LOOKS: u32 = 6;
 /// Time between these looks.
@@ -47,6 +54,7 @@ pub(crate) struct Driver {
     source: Source,
     in_flight: BTreeMap<CommandId, InFlight>,
     loads: Vec<PendingLoad>,
+    wish: Option<Wish>,
     notices: Vec<Notice>,
     left_at: Mono,
 }
@@ -73,6 +81,12 @@ struct PendingLoad {
     due: Mono,
 }
 
+/// A credential that the host has been asked for.
+struct Wish {
+    id: CommandId,
+    due: Mono,
+}
+
 impl Driver {
     /// Errors: `InvalidInput` (endpoint, paths), `Config` (keys and tokens handed over).
     pub(crate) fn open(options: SessionOptions) -> Result<Driver, Error> {
@@ -95,6 +109,7 @@ impl Driver {
             source,
             in_flight: BTreeMap::new(),
             loads: Vec::new(),
+            wish: None,
             notices: Vec::new(),
             left_at: now.mono,
         })
@@ -103,6 +118,7 @@ impl Driver {
     /// Moves everything for about `budget`; returns early when there is something to tell.
     pub(crate) fn step(&mut self, budget: Duration) -> Vec<Notice> {
         let until = self.enter() + budget;
+        self.glance();
         while self.notices.is_empty() && self.round(until, true) {}
         self.left_at = clock::mono();
         std::mem::take(&mut self.notices)
@@ -119,6 +135,10 @@ impl Driver {
                 LeaseAnswer::Failed(error) => break Err(error),
                 LeaseAnswer::Wait => {}
             }
+            // Nothing comes of waiting: the host has to hear of it first.
+            if self.wish.is_some() {
+                break Err(Error::new(ErrorKind::Timeout, "the host has not supplied a credential yet"));
+            }
             if !self.round(until, false) {
                 break Err(Error::new(ErrorKind::Timeout, "there is no usable credential yet"));
             }
@@ -132,11 +152,36 @@ impl Driver {
         self.engine.session_status(self.session, clock::now())
     }
 
-    /// Replaces a credential that was handed over.
-    pub(crate) fn supply(&mut self, secret: SessionSecret) -> Result<(), Error> {
-        self.source.supply(secret)?;
-        self.engine.handle(Event::SourceTouched { session: self.session }, clock::now());
+    /// The host has a credential, whether it was asked or not.
+    pub(crate) fn supply(&mut self, credential: Supplied) -> Result<(), Error> {
+        let grant = self.source.supply(credential)?.clone();
+        let event = match self.wish.take() {
+            Some(wish) => Event::Exchanged { id: wish.id, result: Ok(grant) },
+            None => Event::SourceTouched { session: self.session },
+        };
+        self.engine.handle(event, clock::now());
+        // Who has supplied a credential does not get an older one afterwards.
+        while let Some(command) = self.engine.poll_command() {
+            self.carry_out(command, clock::now());
+        }
         Ok(())
+    }
+
+    /// The host has no credential.
+    pub(crate) fn decline(&mut self, why: Refusal) {
+        let (class, kind) = if why.sign_in_needed {
+            (ExchangeClass::Refused, ErrorKind::SignInNeeded)
+        } else {
+            (ExchangeClass::Transient, ErrorKind::Service)
+        };
+        self.end_wish(class, Error::new(kind, why.message));
+    }
+
+    fn end_wish(&mut self, class: ExchangeClass, error: Error) {
+        if let Some(wish) = self.wish.take() {
+            let failure = ExchangeFailure { class, error, retry_after: None };
+            self.engine.handle(Event::Exchanged { id: wish.id, result: Err(failure) }, clock::now());
+        }
     }
 
     fn enter(&mut self) -> Mono {
@@ -166,6 +211,10 @@ impl Driver {
             }
         }
         self.load_again(now);
+        if self.wish.as_ref().is_some_and(|wish| wish.due <= now.mono) {
+            let line = format!("the host gave no credential within {} s", WISH_TIMEOUT.as_secs());
+            self.end_wish(ExchangeClass::Transient, Error::new(ErrorKind::Timeout, line));
+        }
         #[cfg(feature = "uploads")]
         if let Some(event) = self.works.hash() {
             self.engine.handle(event, clock::now());
@@ -237,6 +286,11 @@ impl Driver {
         skew_ms: i64,
         now: Now,
     ) -> Result<(), ExchangeFailure> {
+        if self.source.is_supplied() {
+            self.wish = Some(Wish { id, due: now.mono + WISH_TIMEOUT });
+            self.notices.push(Notice::Wanted);
+            return Ok(());
+        }
         let request = self.source.exchange(grant.as_deref())?;
         let held = grant.expect("a source asks for nothing unless something is held");
         let date = now.wall.offset(skew_ms);
@@ -268,11 +322,11 @@ impl Driver {
         let content = match body {
             BodyRef::Json => Content::Json,
             BodyRef::Source { offset, len, wanted } => {
-                let file = self.file(upload).ok_or_else(|| TransportFailure {
+                let origin = self.origin(upload).ok_or_else(|| TransportFailure {
                     kind: TransportKind::Source,
-                    error: Error::new(ErrorKind::Internal, "a part of no file"),
+                    error: Error::new(ErrorKind::Internal, "a part of no upload"),
                 })?;
-                Content::File { file, offset, len, wanted }
+                Content::Source { origin, offset, len, wanted }
             }
         };
         let endpoint = match request.service {
@@ -286,12 +340,12 @@ impl Driver {
     }
 
     #[cfg(feature = "uploads")]
-    fn file(&self, upload: Option<UploadId>) -> Option<std::rc::Rc<crate::folder::SourceFile>> {
-        self.works.file(upload?)
+    fn origin(&self, upload: Option<UploadId>) -> Option<Origin> {
+        self.works.origin(upload?)
     }
 
     #[cfg(not(feature = "uploads"))]
-    fn file(&self, _: Option<UploadId>) -> Option<std::rc::Rc<crate::folder::SourceFile>> {
+    fn origin(&self, _: Option<UploadId>) -> Option<Origin> {
         None
     }
 
@@ -301,9 +355,13 @@ impl Driver {
             let failure = TransportFailure { kind: TransportKind::BrokenWhileSending, error };
             return Some(Event::Replied { id, outcome: Err(failure), sent: None });
         }
+        if self.wish.take_if(|wish| wish.id == id).is_some() {
+            let failure = ExchangeFailure { class: ExchangeClass::NotSent, error, retry_after: None };
+            return Some(Event::Exchanged { id, result: Err(failure) });
+        }
         #[cfg(feature = "uploads")]
-        if self.works.cancel_hash(id) {
-            return Some(Event::Hashed { id, result: Err(error) });
+        if let Some(event) = self.works.cancel(id, error) {
+            return Some(event);
         }
         None
     }
@@ -377,11 +435,22 @@ impl Driver {
     /// Waits until something moves, some timer is due or the time is up. False when there is nothing to wait for.
     fn wait(&mut self, now: Mono, until: Mono) -> bool {
         let works = self.in_flight.values().map(|work| work.limited.unwrap_or_else(|| work.transfer.due()));
-        let loads = self.loads.iter().map(|load| load.due);
-        let Some(due) = works.chain(loads).chain(self.engine.poll_timeout()).min() else { return false };
-        let timer = monotonic_clock::subscribe_duration(
-            u64::try_from((due.min(until) - now).as_nanos()).unwrap_or(u64::MAX),
-        );
+        let others = self.loads.iter().map(|load| load.due).chain(self.wish.as_ref().map(|wish| wish.due));
+        let Some(due) = works.chain(others).chain(self.engine.poll_timeout()).min() else { return false };
+        self.poll(due.min(until) - now);
+        true
+    }
+
+    /// Which requests have moved since the last step: a short one would never see it otherwise.
+    fn glance(&mut self) {
+        if !self.in_flight.is_empty() {
+            self.poll(Duration::ZERO);
+        }
+    }
+
+    fn poll(&mut self, longest: Duration) {
+        let timer =
+            monotonic_clock::subscribe_duration(u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
         let mut pollables: Vec<&Pollable> = vec![&timer];
         let mut owners: Vec<CommandId> = Vec::new();
         for (id, work) in &self.in_flight {
@@ -397,7 +466,6 @@ impl Driver {
                 work.hot = true;
             }
         }
-        true
     }
 }
 

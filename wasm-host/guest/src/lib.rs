@@ -6,6 +6,7 @@
 //! - [`driver`]   the engine, the requests in flight, one round after the other
 //! - [`transfer`] one request over `wasi:http`
 //! - [`source`]   where credentials come from
+//! - [`origin`]   where an upload's bytes come from; [`stream`] keeps what the host writes
 //! - [`journal`], [`folder`] files in the folders that the host has opened
 //! - [`session`], [`upload`] the exported resources; [`convert`] their vocabulary
 #![cfg_attr(
@@ -30,8 +31,10 @@ mod folder;
 #[cfg(feature = "uploads")]
 mod journal;
 mod limiter;
+mod origin;
 mod session;
 mod source;
+mod stream;
 mod transfer;
 #[cfg(feature = "uploads")]
 mod upload;

@@ -10,8 +10,8 @@ use outlast_core::engine::wire::{Coverage, Method, Request, Service};
 use outlast_core::{Error as EngineError, ErrorKind};
 
 use crate::bindings::exports::outlast::transfer::sessions::{
-    self as wit, Guest, GuestSession, Notice, SessionOptions, SessionSecret, SessionState, SessionStatus,
-    SessionToken, SignedHeaders,
+    self as wit, Guest, GuestSession, Notice, SessionOptions, SessionState, SessionStatus, SessionToken,
+    SignedHeaders,
 };
 use crate::bindings::exports::outlast::transfer::types::Error;
 use crate::clock;
@@ -70,13 +70,21 @@ impl GuestSession for Session {
         driver.engine.refresh_now(session, clock::now());
     }
 
-    fn supply(&self, secret: SessionSecret) -> Result<(), Error> {
-        self.driver.borrow_mut().supply(secret).map_err(|error| convert::error(&error))
+    fn supply(&self, credential: wit::Credential) -> Result<(), Error> {
+        self.driver.borrow_mut().supply(credential).map_err(|error| convert::error(&error))
+    }
+
+    fn decline(&self, why: wit::Refusal) {
+        self.driver.borrow_mut().decline(why);
     }
 
     fn sign(&self, request: wit::Request, budget_ns: u64) -> Result<SignedHeaders, Error> {
         let mut driver = self.driver.borrow_mut();
         let lease = driver.lease(Duration::from_nanos(budget_ns)).map_err(|error| convert::error(&error))?;
+        if let Credential::Bearer(bearer) = &lease.grant.credential {
+            let headers = bearer.headers().iter().map(|(name, value)| (name.clone(), value.expose().clone()));
+            return Ok(SignedHeaders { generation: lease.generation.0, headers: headers.collect() });
+        }
         let date = clock::wall().offset(driver.engine.session_skew_ms(driver.session));
         let covered = request.body.is_some();
         let content_type = request.content_type.unwrap_or_else(|| "application/json".to_owned());
@@ -87,6 +95,7 @@ impl GuestSession for Session {
                 wit::Method::Post => Method::Post,
                 wit::Method::Put => Method::Put,
                 wit::Method::Delete => Method::Delete,
+                wit::Method::Patch => Method::Patch,
             },
             service: Service::Storage,
             target: request.target,
@@ -110,13 +119,14 @@ impl GuestSession for Session {
         let lease = self.driver.borrow_mut().lease(Duration::from_nanos(budget_ns));
         let lease = lease.map_err(|error| convert::error(&error))?;
         match &lease.grant.credential {
-            Credential::OciSession { token, .. } => {
-                Ok(SessionToken { generation: lease.generation.0, token: token.expose().clone() })
-            }
-            _ => {
-                let error = EngineError::new(ErrorKind::InvalidInput, "this session has no token");
+            Credential::OciApiKey { .. } => {
+                let error = EngineError::new(ErrorKind::InvalidInput, "an API key has no token");
                 Err(convert::error(&error))
             }
+            credential => Ok(SessionToken {
+                generation: lease.generation.0,
+                token: credential.expose_token().to_owned(),
+            }),
         }
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use outlast_core::engine::claims::session_grant;
 use outlast_core::engine::command::{ExchangeClass, ExchangeFailure};
-use outlast_core::engine::credential::{Credential, Grant};
+use outlast_core::engine::credential::{Bearer, Credential, Grant};
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::session::SessionProfile;
 use outlast_core::engine::sign::SigningKey;
+use outlast_core::engine::time::UnixMillis;
 use outlast_core::engine::wire::{Reply, Request, TransportFailure, auth};
 use outlast_core::{Error, ErrorKind};
 use zeroize::{Zeroize, Zeroizing};
@@ -28,6 +29,8 @@ pub(crate) enum Source {
     Held(Grant),
     /// An API key.
     ApiKey(Grant),
+    /// The host is asked for each credential; the last one that it gave.
+    Supplied(Option<Grant>),
 }
 
 /// A key file and a token file.
@@ -55,11 +58,8 @@ impl Source {
                 exchanged: None,
             })),
             wit::Source::Secret(secret) => held(secret).map(Source::Held),
-            wit::Source::ApiKey(api) => {
-                let key = key(api.key, api.pass_phrase)?;
-                let credential = Credential::OciApiKey { key_id: api.key_id, key };
-                Ok(Source::ApiKey(Grant::new(credential)))
-            }
+            wit::Source::ApiKey(api) => api_key(api).map(Source::ApiKey),
+            wit::Source::Supplied(first) => first.map(supplied).transpose().map(Source::Supplied),
         }
     }
 
@@ -69,6 +69,7 @@ impl Source {
             Source::Files(files) => (format!("the session of {}", files.token.shown()), true, true),
             Source::Held(_) => ("the session".to_owned(), true, true),
             Source::ApiKey(_) => ("the API key".to_owned(), false, false),
+            Source::Supplied(_) => ("the host's session".to_owned(), true, true),
         };
         SessionProfile {
             title,
@@ -76,6 +77,7 @@ impl Source {
                 Source::Files(_) => "sign in again with `oci session authenticate`",
                 Source::Held(_) => "sign in again and supply the new token",
                 Source::ApiKey(_) => "use another key",
+                Source::Supplied(_) => "supply a credential",
             }
             .to_owned(),
             can_exchange,
@@ -96,22 +98,30 @@ impl Source {
         match self {
             Source::Files(files) => files.load().map(Some),
             Source::Held(grant) | Source::ApiKey(grant) => Ok(Some(grant.clone())),
+            Source::Supplied(grant) => Ok(grant.clone()),
         }
     }
 
-    /// A person has signed in.
+    /// Whether the host, and not a service, is asked for the next credential.
+    pub(crate) fn is_supplied(&self) -> bool {
+        matches!(self, Source::Supplied(_))
+    }
+
+    /// The host has a credential.
     ///
-    /// Errors: `Config`, `InvalidInput` (nothing can be supplied to this source).
-    pub(crate) fn supply(&mut self, secret: wit::SessionSecret) -> Result<(), Error> {
-        match self {
-            Source::Held(grant) => {
+    /// Errors: `Config`, `InvalidInput` (this source takes none, or another kind).
+    pub(crate) fn supply(&mut self, credential: wit::Credential) -> Result<&Grant, Error> {
+        match (self, credential) {
+            (Source::Supplied(grant), credential) => Ok(grant.insert(supplied(credential)?)),
+            (Source::Held(grant), wit::Credential::Session(secret)) => {
                 *grant = held(secret)?;
-                Ok(())
+                Ok(grant)
             }
-            Source::Files(_) | Source::ApiKey(_) => Err(Error::new(
-                ErrorKind::InvalidInput,
-                "only a session opened with a token can be supplied another",
-            )),
+            _ => {
+                let line = "only a session whose credentials the host supplies takes one, and one opened with a session token \
+                            takes another of these";
+                Err(Error::new(ErrorKind::InvalidInput, line))
+            }
         }
     }
 
@@ -149,7 +159,7 @@ impl Source {
                 *held = grant.clone();
                 Ok(())
             }
-            Source::ApiKey(_) => Ok(()),
+            Source::ApiKey(_) | Source::Supplied(_) => Ok(()),
         }
     }
 }
@@ -215,6 +225,25 @@ fn key(mut pem: String, pass_phrase: Option<String>) -> Result<Arc<SigningKey>, 
     let key = SigningKey::from_pem(pem.as_bytes(), words);
     pem.zeroize();
     key.map(Arc::new)
+}
+
+fn supplied(credential: wit::Credential) -> Result<Grant, Error> {
+    match credential {
+        wit::Credential::Session(secret) => held(secret),
+        wit::Credential::ApiKey(api) => api_key(api),
+        wit::Credential::Bearer(bearer) => {
+            let token_type = bearer.token_type.as_deref().unwrap_or("Bearer");
+            let credential = Bearer::new(Secret::new(bearer.token), token_type)
+                .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
+            let expires_at = bearer.expires_at.map(UnixMillis);
+            Ok(Grant { expires_at, ..Grant::new(Credential::Bearer(credential)) })
+        }
+    }
+}
+
+fn api_key(api: wit::ApiKey) -> Result<Grant, Error> {
+    let key = key(api.key, api.pass_phrase)?;
+    Ok(Grant::new(Credential::OciApiKey { key_id: api.key_id, key }))
 }
 
 fn held(secret: wit::SessionSecret) -> Result<Grant, Error> {

@@ -7,7 +7,6 @@
 //! | awaiting   | the head of the answer            | its body                                      |
 //! | receiving  | bytes of the answer               | reply                                         |
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use outlast_core::engine::checksum::{Digests, Hasher, Wanted};
@@ -26,8 +25,8 @@ use crate::bindings::wasi::http::types::{
 };
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
-use crate::folder::SourceFile;
 use crate::limiter::Limiter;
+use crate::origin::Origin;
 
 /// Largest answer kept, bytes; the longest page of 1,000 parts has about 150 KiB.
 const MAX_REPLY: usize = 1 << 20;
@@ -46,10 +45,10 @@ const USER_AGENT: &str = concat!("outlast-wasm/", env!("CARGO_PKG_VERSION"));
 pub(crate) enum Content {
     /// The request's own JSON, or nothing.
     Json,
-    /// A range of a file, hashed on its way.
-    File {
-        /// The file.
-        file: Rc<SourceFile>,
+    /// A range of a file or stream, hashed on its way.
+    Source {
+        /// Where it is read.
+        origin: Origin,
         /// First byte.
         offset: u64,
         /// How many.
@@ -110,7 +109,7 @@ struct Answer {
 }
 
 struct Remaining {
-    file: Option<Rc<SourceFile>>,
+    origin: Option<Origin>,
     json: Vec<u8>,
     offset: u64,
     left: u64,
@@ -131,12 +130,13 @@ impl Transfer {
         now: Mono,
     ) -> Result<Transfer, TransportFailure> {
         request.target = endpoint.full_target(&request.target);
+        // A credential that signs nothing does not sign when it is asked again: a failure that lasts.
         let signed = authorize(&request, endpoint.host(), date, credential)
-            .map_err(|error| TransportFailure { kind: TransportKind::Protocol, error })?;
+            .map_err(|error| TransportFailure { kind: TransportKind::Tls, error })?;
         let json = std::mem::take(&mut request.json);
-        let (file, offset, left, wanted) = match content {
+        let (origin, offset, left, wanted) = match content {
             Content::Json => (None, 0, json.len() as u64, Wanted::default()),
-            Content::File { file, offset, len, wanted } => (Some(file), offset, len, wanted),
+            Content::Source { origin, offset, len, wanted } => (Some(origin), offset, len, wanted),
         };
         let headers = Fields::new();
         let put =
@@ -173,7 +173,7 @@ impl Transfer {
             input: None,
             answer: Answer { ready: future.subscribe(), future },
             content: Remaining {
-                file,
+                origin,
                 json,
                 offset,
                 left,
@@ -367,7 +367,7 @@ impl Transfer {
         }
         let all = self.content.left == 0;
         let hasher = std::mem::take(&mut self.content.hasher);
-        let sent = (all && self.content.file.is_some()).then(|| hasher.finish());
+        let sent = (all && self.content.origin.is_some()).then(|| hasher.finish());
         ended(Ok(reply), sent)
     }
 }
@@ -389,8 +389,8 @@ impl Output {
 
 impl Remaining {
     fn next(&self, len: u64) -> Result<Vec<u8>, Error> {
-        if let Some(file) = &self.file {
-            return file.read(self.offset, len);
+        if let Some(origin) = &self.origin {
+            return origin.read(self.offset, len);
         }
         let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use outlast_core::engine::command::UploadId;
+use outlast_core::engine::command::{Event, UploadId};
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::upload::Outcome as EngineOutcome;
 use outlast_core::engine::upload::spec::{
@@ -23,17 +23,25 @@ use crate::bindings::exports::outlast::transfer::uploads::{
 use crate::clock;
 use crate::convert::{self, millis};
 use crate::driver::Driver;
+use crate::origin::Origin;
 use crate::session::{Component, Session};
+use crate::stream::Stream;
+use crate::works::Opening;
 
 /// How long `run` stays in one step; only notices are waiting for its end, and nobody reads those.
 const RUN_STEP: Duration = Duration::from_mins(1);
+
+/// Part size of a stream unless the host says another, bytes.
+const STREAM_PART: u64 = 16 << 20;
+/// Requests in flight of a stream unless the host says how many.
+const STREAM_PARALLEL: u32 = 4;
 
 impl Guest for Component {
     type Upload = Upload;
 
     fn run(session: SessionOptions, upload: UploadOptions) -> Result<Outcome, Error> {
         let session = Session::new(session)?;
-        let upload = Upload::new(&session, upload)?;
+        let upload = Upload::new(&session, upload, Kind::File)?;
         loop {
             if let Some(outcome) = upload.outcome() {
                 return outcome;
@@ -50,15 +58,57 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    fn new(session: &Session, options: UploadOptions) -> Result<Upload, Error> {
-        let id = start(&mut session.driver.borrow_mut(), options).map_err(|error| convert::error(&error))?;
+    fn new(session: &Session, options: UploadOptions, kind: Kind) -> Result<Upload, Error> {
+        let id =
+            start(&mut session.driver.borrow_mut(), options, kind).map_err(|error| convert::error(&error))?;
         Ok(Upload { driver: Rc::clone(&session.driver), id })
     }
+
+    /// The stream that the host writes.
+    fn stream(&self) -> Result<Rc<Stream>, Error> {
+        if let Some(Origin::Stream(stream)) = self.driver.borrow().works.origin(self.id) {
+            return Ok(stream);
+        }
+        let error = EngineError::new(ErrorKind::InvalidInput, "this upload is of a file");
+        Err(convert::error(&error))
+    }
+
+    fn tell(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.driver.borrow_mut().engine.handle(event, clock::now());
+        }
+    }
+}
+
+/// What is uploaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Stream,
 }
 
 impl GuestUpload for Upload {
     fn start(session: SessionBorrow<'_>, options: UploadOptions) -> Result<wit::Upload, Error> {
-        Upload::new(session.get::<Session>(), options).map(wit::Upload::new)
+        Upload::new(session.get::<Session>(), options, Kind::File).map(wit::Upload::new)
+    }
+
+    fn start_stream(session: SessionBorrow<'_>, options: UploadOptions) -> Result<wit::Upload, Error> {
+        Upload::new(session.get::<Session>(), options, Kind::Stream).map(wit::Upload::new)
+    }
+
+    fn write(&self, bytes: Vec<u8>) -> Result<u64, Error> {
+        let stream = self.stream()?;
+        if let Some(Err(error)) = self.driver.borrow().works.outcome(self.id) {
+            return Err(convert::error(error));
+        }
+        let (taken, event) = stream.write(&bytes).map_err(|error| convert::error(&error))?;
+        self.tell(event);
+        Ok(taken as u64)
+    }
+
+    fn finish(&self) -> Result<(), Error> {
+        self.tell(self.stream()?.close());
+        Ok(())
     }
 
     fn number(&self) -> u64 {
@@ -70,7 +120,7 @@ impl GuestUpload for Upload {
         let fresh = driver.engine.progress(self.id, clock::now());
         let progress = driver.works.progress(self.id, fresh);
         Progress {
-            total: progress.total.unwrap_or_default(),
+            total: progress.total,
             stored: progress.stored,
             in_flight: progress.in_flight,
             parts_total: progress.parts_total,
@@ -118,7 +168,7 @@ impl Drop for Upload {
     }
 }
 
-fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, EngineError> {
+fn start(driver: &mut Driver, options: UploadOptions, kind: Kind) -> Result<UploadId, EngineError> {
     let file_name = options.file.rsplit('/').next().unwrap_or_default().to_owned();
     let target = Target {
         namespace: options.namespace_name,
@@ -134,7 +184,13 @@ fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, Engine
         (false, Some(etag)) => Precondition::Etag(etag),
         (false, None) => Precondition::None,
     };
-    let defaults = EngineOptions::default();
+    let defaults = match kind {
+        Kind::File => EngineOptions::default(),
+        // Parts are kept in memory until they are stored.
+        Kind::Stream => {
+            EngineOptions { part_size: STREAM_PART, parallel: STREAM_PARALLEL, ..EngineOptions::default() }
+        }
+    };
     let checksum = match options.opc_checksum_algorithm {
         Some(wit::ChecksumAlgorithm::Sha256) => ChecksumAlgorithm::Sha256,
         Some(wit::ChecksumAlgorithm::Sha384) => ChecksumAlgorithm::Sha384,
@@ -144,12 +200,14 @@ fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, Engine
     let settings = EngineOptions {
         part_size: options.part_size.unwrap_or(defaults.part_size),
         parallel: options.parallel_upload_count.unwrap_or(defaults.parallel),
+        adaptive: options.adaptive == Some(true),
         single: options.no_multipart == Some(true),
         integrity: match options.integrity {
             Some(wit::Integrity::Off) => Integrity::Off,
             Some(wit::Integrity::Verify) | None => Integrity::Verify,
         },
         checksum,
+        also_md5: options.verify_checksum == Some(true),
         precondition,
         properties: ObjectProperties {
             content_type: options.content_type,
@@ -171,9 +229,13 @@ fn start(driver: &mut Driver, options: UploadOptions) -> Result<UploadId, Engine
         max_attempts: options.max_retries.map_or(defaults.max_attempts, |retries| retries.saturating_add(1)),
         on_failure: options.on_failure.map_or(OnFailure::Retain, failure_policy),
     };
-    let base = driver.storage.base();
-    let mut opening =
-        driver.works.open(&options.file, options.state_dir.as_deref(), &base, &target, options.limit_rate)?;
+    let mut opening = match kind {
+        Kind::Stream => Opening::of_stream(&options.file, options.limit_rate),
+        Kind::File => {
+            let (base, state_dir) = (driver.storage.base(), options.state_dir.as_deref());
+            driver.works.open(&options.file, state_dir, &base, &target, options.limit_rate)?
+        }
+    };
     let spec = UploadSpec { target, source: opening.identity.clone(), options: settings };
     let found = opening.found.take();
     let session = driver.session;

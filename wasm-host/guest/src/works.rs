@@ -13,6 +13,8 @@ use outlast_core::{Error, ErrorKind};
 use crate::folder::SourceFile;
 use crate::journal::Journal;
 use crate::limiter::Limiter;
+use crate::origin::{Origin, of_stream};
+use crate::stream::Stream;
 
 /// Bytes hashed between two looks at the clock.
 const BLOCK: u64 = 256 << 10;
@@ -26,7 +28,7 @@ pub(crate) struct Works {
 
 /// What one upload has.
 pub(crate) struct Work {
-    file: Rc<SourceFile>,
+    origin: Origin,
     journal: Option<Journal>,
     limiter: Option<Limiter>,
     ended: Option<Result<Outcome, Error>>,
@@ -37,7 +39,7 @@ pub(crate) struct Work {
 
 struct HashJob {
     id: CommandId,
-    file: Rc<SourceFile>,
+    origin: Origin,
     offset: u64,
     left: u64,
     hasher: Hasher,
@@ -50,6 +52,15 @@ pub(crate) struct Opening {
     pub(crate) identity: SourceIdentity,
     /// What an earlier run left.
     pub(crate) found: Option<JournalState>,
+}
+
+impl Opening {
+    /// An upload of what the host will write.
+    pub(crate) fn of_stream(name: &str, limit_rate: Option<u64>) -> Opening {
+        let identity = of_stream(name);
+        let origin = Origin::Stream(Rc::new(Stream::new(name.to_owned())));
+        Opening { work: Work::new(origin, None, limit_rate, &identity), identity, found: None }
+    }
 }
 
 impl Works {
@@ -81,14 +92,7 @@ impl Works {
                 "this session is already uploading this object from this file",
             ));
         }
-        let work = Work {
-            file: Rc::new(source),
-            journal,
-            limiter: limit_rate.map(Limiter::new),
-            ended: None,
-            last: Progress { total: identity.size, ..Progress::default() },
-            abandoned: false,
-        };
+        let work = Work::new(Origin::File(Rc::new(source)), journal, limit_rate, &identity);
         Ok(Opening { work, identity, found })
     }
 
@@ -123,9 +127,9 @@ impl Works {
         work.last
     }
 
-    /// The file of an upload.
-    pub(crate) fn file(&self, id: UploadId) -> Option<Rc<SourceFile>> {
-        self.uploads.get(&id).map(|work| Rc::clone(&work.file))
+    /// Where an upload's bytes come from.
+    pub(crate) fn origin(&self, id: UploadId) -> Option<Origin> {
+        self.uploads.get(&id).map(|work| work.origin.clone())
     }
 
     /// The limiter of an upload.
@@ -137,11 +141,11 @@ impl Works {
     pub(crate) fn carry_out(&mut self, command: Command) -> Option<Event> {
         let gone = || Error::new(ErrorKind::Internal, "there is no such upload");
         match command {
-            Command::Hash { id, upload, offset, len, wanted } => match self.file(upload) {
-                Some(file) => {
+            Command::Hash { id, upload, offset, len, wanted } => match self.origin(upload) {
+                Some(origin) => {
                     self.hashes.push_back(HashJob {
                         id,
-                        file,
+                        origin,
                         offset,
                         left: len,
                         hasher: Hasher::new(wanted),
@@ -150,12 +154,18 @@ impl Works {
                 }
                 None => Some(Event::Hashed { id, result: Err(gone()) }),
             },
-            Command::Fill { id, .. } => {
-                let error = Error::new(ErrorKind::Internal, "files are not read ahead");
-                Some(Event::Filled { id, result: Err(error) })
+            Command::Fill { id, upload, offset, len, wanted } => match self.origin(upload) {
+                Some(Origin::Stream(stream)) => stream.fill(id, offset, len, wanted),
+                _ => Some(Event::Filled { id, result: Err(gone()) }),
+            },
+            Command::Release { upload, offset } => {
+                if let Some(Origin::Stream(stream)) = self.origin(upload) {
+                    stream.release(offset);
+                }
+                None
             }
             Command::CheckSource { id, upload } => {
-                let result = self.file(upload).ok_or_else(gone).and_then(|file| file.identity());
+                let result = self.origin(upload).ok_or_else(gone).and_then(|origin| origin.identity());
                 Some(Event::SourceChecked { id, result })
             }
             Command::Record { id, upload, record } => {
@@ -182,7 +192,7 @@ impl Works {
     pub(crate) fn hash(&mut self) -> Option<Event> {
         let job = self.hashes.front_mut()?;
         if job.left > 0 {
-            match job.file.read(job.offset, job.left.min(BLOCK)) {
+            match job.origin.read(job.offset, job.left.min(BLOCK)) {
                 Ok(block) => {
                     job.hasher.update(&block);
                     job.offset += block.len() as u64;
@@ -201,11 +211,18 @@ impl Works {
         Some(Event::Hashed { id: job.id, result: Ok(job.hasher.finish()) })
     }
 
-    /// Drops a range that is no longer wanted; says whether there was one.
-    pub(crate) fn cancel_hash(&mut self, id: CommandId) -> bool {
+    /// Drops a range or a part of a stream that is no longer wanted; the event is its end.
+    pub(crate) fn cancel(&mut self, id: CommandId, error: Error) -> Option<Event> {
         let before = self.hashes.len();
         self.hashes.retain(|job| job.id != id);
-        self.hashes.len() < before
+        if self.hashes.len() < before {
+            return Some(Event::Hashed { id, result: Err(error) });
+        }
+        let filled = self.uploads.values().any(|work| match &work.origin {
+            Origin::Stream(stream) => stream.cancel(id),
+            Origin::File(_) => false,
+        });
+        filled.then(|| Event::Filled { id, result: Err(error) })
     }
 
     /// Keeps what a notice says about an upload's end.
@@ -224,5 +241,23 @@ impl Works {
             work.last.refusals = outcome.refusals;
         }
         work.ended = Some(result.clone().map(|outcome| *outcome));
+    }
+}
+
+impl Work {
+    fn new(
+        origin: Origin,
+        journal: Option<Journal>,
+        limit_rate: Option<u64>,
+        identity: &SourceIdentity,
+    ) -> Work {
+        Work {
+            origin,
+            journal,
+            limiter: limit_rate.map(Limiter::new),
+            ended: None,
+            last: Progress { total: identity.size, ..Progress::default() },
+            abandoned: false,
+        }
     }
 }

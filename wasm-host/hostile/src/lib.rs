@@ -30,8 +30,8 @@ mod bindings {
 }
 
 use bindings::exports::outlast::transfer::sessions::{
-    self as wit, Guest, GuestSession, Notice, Request, SessionOptions, SessionSecret, SessionState,
-    SessionStatus, SessionToken, SignedHeaders,
+    self as wit, Guest, GuestSession, Notice, Request, SessionOptions, SessionState, SessionStatus,
+    SessionToken, SignedHeaders,
 };
 use bindings::exports::outlast::transfer::types::{Error, ErrorKind, Retry};
 use bindings::exports::outlast::transfer::uploads;
@@ -157,9 +157,11 @@ impl GuestSession for Session {
 
     fn refresh(&self) {}
 
-    fn supply(&self, _: SessionSecret) -> Result<(), Error> {
+    fn supply(&self, _: wit::Credential) -> Result<(), Error> {
         Ok(())
     }
+
+    fn decline(&self, _: wit::Refusal) {}
 
     fn sign(&self, _: Request, _: u64) -> Result<SignedHeaders, Error> {
         Ok(SignedHeaders { generation: 0, headers: Vec::new() })
@@ -177,13 +179,25 @@ impl uploads::GuestUpload for Upload {
         Err(refusal("no uploads here".to_owned()))
     }
 
+    fn start_stream(_: wit::SessionBorrow<'_>, _: uploads::UploadOptions) -> Result<uploads::Upload, Error> {
+        Err(refusal("no uploads here".to_owned()))
+    }
+
+    fn write(&self, _: Vec<u8>) -> Result<u64, Error> {
+        Ok(0)
+    }
+
+    fn finish(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn number(&self) -> u64 {
         0
     }
 
     fn progress(&self) -> uploads::Progress {
         uploads::Progress {
-            total: 0,
+            total: None,
             stored: 0,
             in_flight: 0,
             parts_total: 0,

@@ -39,3 +39,38 @@ test("fresh headers for a request, renewed when the service refuses them", async
   assert.equal((await cloud.json("stats")).refreshes, 1);
   assert.equal(session.status().state, "fresh");
 });
+
+test("an access token that the host supplies when it is asked", () => {
+  const session = sessions.Session.open({ endpoint: "https://storage.example.com", source: { tag: "supplied" } });
+  const request = { method: "get", host: "api.example.com", target: "/jobs" };
+  const kind = (failed) => failed.payload.kind;
+  let asked = 0;
+  const sign = () => {
+    for (;;) {
+      try {
+        return session.sign(request, 0n);
+      } catch (error) {
+        assert.equal(kind(error), "timeout");
+      }
+      for (const notice of session.step(0n)) {
+        if (notice.tag === "wanted") {
+          asked += 1;
+          session.supply({ tag: "bearer", val: { token: `token-${asked}` } });
+        }
+      }
+    }
+  };
+  const first = sign();
+  assert.deepEqual(first.headers, [["authorization", "Bearer token-1"]]);
+  assert.deepEqual(sign(), first);
+  session.report(first.generation, 401);
+  const second = sign();
+  assert.deepEqual(second.headers, [["authorization", "Bearer token-2"]]);
+  assert.ok(second.generation > first.generation);
+  session.report(second.generation, 200);
+  session.report(second.generation, 401);
+  assert.throws(() => session.sign(request, 0n), (error) => kind(error) === "timeout");
+  while (!session.step(0n).some((notice) => notice.tag === "wanted"));
+  session.decline({ signInNeeded: true, message: "nobody is signed in" });
+  assert.throws(() => session.sign(request, 0n), (error) => kind(error) === "sign-in-needed");
+});

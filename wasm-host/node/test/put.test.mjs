@@ -80,8 +80,9 @@ test("a large file goes in parallel parts", async (t) => {
   assert.deepEqual(readdirSync(join(there.dir, "state", "uploads")), [], "the journal goes with its upload");
 });
 
+// The first token has to live until Node has started, on a slow machine too.
 test("an upload outlives its tokens", async (t) => {
-  const there = await scene(t, 24 * MIB, "--token-life", "5s", "--bandwidth", "2M");
+  const there = await scene(t, 24 * MIB, "--token-life", "12s", "--bandwidth", "1M");
   const { code, last, notices } = await put(there, { partSize: MIB, parallelUploadCount: 4 });
   assert.equal(code, 0, JSON.stringify(last));
   assert.ok(last.outcome.refreshes >= 2, `${last.outcome.refreshes} refreshes`);
@@ -136,7 +137,7 @@ test("what is not opened cannot be read", async (t) => {
 });
 
 test("a session that cannot be extended asks for a person", async (t) => {
-  const there = await scene(t, 16 * MIB, "--token-life", "4s", "--horizon", "4s", "--bandwidth", "1M", "--set", "refuse_at_horizon=true");
+  const there = await scene(t, 32 * MIB, "--token-life", "12s", "--horizon", "12s", "--bandwidth", "1M", "--set", "refuse_at_horizon=true");
   const { code, last } = await put(there, { partSize: MIB, parallelUploadCount: 2 });
   assert.equal(code, 75, JSON.stringify(last));
   assert.equal(last.error.retry.tag, "after-reauth");

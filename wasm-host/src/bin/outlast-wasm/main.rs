@@ -1,48 +1,64 @@
 //! `outlast-wasm put`: what `outlast put` does, done by the component in wasmtime, for comparing the two in one line.
+//!
+//! Flags, settings, exit codes and results are those of `bindings/cli`, from the same files.
 #![deny(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "a host is where clocks come from")]
 
 mod args;
+#[path = "../../../../bindings/cli/src/argv.rs"]
+mod argv;
 mod connect;
+#[allow(unreachable_patterns, reason = "the outlast command has more commands")]
+#[path = "../../../../bindings/cli/src/put/defaults.rs"]
+mod defaults;
+#[allow(dead_code, reason = "the outlast command has more ways to end")]
+#[path = "../../../../bindings/cli/src/exit.rs"]
+mod exit;
+#[path = "../../../../bindings/cli/src/json_input.rs"]
+mod json_input;
+#[allow(dead_code, reason = "the outlast command looks at objects beforehand")]
+#[path = "../../../../bindings/cli/src/put/plan.rs"]
+mod plan;
 mod put;
-// The same values as in `outlast put`.
-#[allow(dead_code, unreachable_pub, reason = "shared with the outlast command, which has more flags")]
-#[path = "../../../../bindings/cli/src/args/value.rs"]
-mod value;
+#[path = "../../../../bindings/cli/src/settings.rs"]
+mod settings;
+#[path = "../../../../bindings/cli/src/put/told.rs"]
+mod told;
+#[path = "../../../../bindings/cli/src/usage.rs"]
+mod usage;
+#[allow(dead_code, reason = "the outlast command has more to tell")]
+#[path = "../../../../bindings/cli/src/words.rs"]
+mod words;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use outlast_core::{Error, ErrorKind};
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+use exit::Outcome;
 
 fn main() -> ExitCode {
-    let args = args::Cli::parse_from(std::env::args_os().map(long_flags));
-    let args::Cli { command: args::Command::Put(args) } = args;
-    match put::run(&args) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("outlast-wasm: {error}");
-            ExitCode::from(code(&error))
+        Err(failure) => {
+            if let Some(line) = failure.line() {
+                eprintln!("outlast-wasm: {line}");
+            }
+            ExitCode::from(failure.code())
         }
     }
 }
 
-/// Two-letter short flags, which clap has not.
-fn long_flags(argument: OsString) -> OsString {
-    match argument.to_str() {
-        Some("-ns") => "--namespace".into(),
-        Some("-bn") => "--bucket-name".into(),
-        _ => argument,
-    }
-}
-
-/// The exit codes of `outlast`.
-fn code(error: &Error) -> u8 {
-    match error.kind() {
-        // What the service objects to has been sent.
-        ErrorKind::InvalidInput | ErrorKind::Config if error.http().is_none() => 2,
-        ErrorKind::SignInNeeded => 75,
-        ErrorKind::Cancelled => 130,
-        _ => 1,
-    }
+fn run() -> Outcome {
+    let list = json_input::expand(argv::normalise(std::env::args_os()))?;
+    let cli = match Cli::try_parse_from(&list) {
+        Ok(cli) => cli,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            error.exit()
+        }
+        Err(error) => return Err(usage::explain(&error, &list)),
+    };
+    let Command::Put(args) = cli.command;
+    put::run(&args, &cli.component)
 }

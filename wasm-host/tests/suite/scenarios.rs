@@ -2,31 +2,40 @@
 //!
 //! What the component has not is skipped, and the list is printed.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{LONG, outlast};
-use outlast_cloud::{Cloud, Config};
+use crate::common::{self, LONG, outlast};
+use outlast_cloud::{Cloud, Config, Control};
 use outlast_core::engine::Notice;
 use outlast_core::engine::config::{Identity, KeySource, Overrides, Settings, Surroundings};
 use outlast_core::engine::credential::Generation;
+use outlast_core::engine::secret::Secret;
 use outlast_core::engine::upload::spec::{OnFailure, Precondition, Target, UploadOptions};
 use outlast_core::engine::wire::Method;
-use outlast_core::{Error, Retry};
+use outlast_core::{Error, ErrorKind, Retry};
 use outlast_wasm_host::{
-    Client, ClientOptions, Endpoints, Notices, Request, Session, SessionSpec, SourceSpec, Upload,
-    UploadSource,
+    Client, ClientOptions, Credential, Endpoints, Notices, Request, Session, SessionSecret, SessionSpec,
+    SourceSpec, Supplier, Upload, UploadSource,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// What the component can do, by the names of `outlast_has_feature`.
-const FEATURES: [&str; 5] = ["session.oci", "session.sign", "session.token", "upload.path", "upload.pause"];
+const FEATURES: [&str; 7] = [
+    "session.oci",
+    "session.sign",
+    "session.supplied",
+    "session.token",
+    "upload.path",
+    "upload.pause",
+    "upload.read",
+];
 /// Scenarios played at once; they wait most of the time.
 const AT_ONCE: usize = 3;
 
@@ -41,7 +50,7 @@ async fn the_component_plays_the_scenarios() {
     files.sort();
     assert!(files.len() >= 20, "only {} scenarios", files.len());
     outlast();
-    let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+    let permits = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let mut plays = Vec::new();
     let (mut played, mut skipped) = (0, 0);
     for file in files {
@@ -54,7 +63,7 @@ async fn the_component_plays_the_scenarios() {
             println!("skipped {name} the component has no {}", missing.as_str().unwrap_or_default());
             continue;
         }
-        let permits = std::sync::Arc::clone(&permits);
+        let permits = Arc::clone(&permits);
         let play = tokio::spawn(async move {
             let _permit = permits.acquire().await;
             play(&scenario).await;
@@ -73,7 +82,7 @@ async fn the_component_plays_the_scenarios() {
     }
     println!("{played} played, {skipped} skipped");
     assert!(failed.is_empty(), "failed: {failed:?}");
-    assert!(played >= 18, "only {played} were played");
+    assert!(played >= 24, "only {played} were played");
 }
 
 async fn play(scenario: &Value) {
@@ -94,6 +103,7 @@ struct Stage {
     profile: Value,
     client: Client,
     notices: Notices,
+    host: Arc<Host>,
     session: Option<Session>,
     generation: Generation,
     upload: Option<Result<Upload, Error>>,
@@ -111,7 +121,14 @@ impl Stage {
         let options = ClientOptions { state_dir: Some(dir.path().join("state")), ..ClientOptions::default() };
         let client = Client::new(outlast(), options).expect("the options are sound");
         let notices = client.subscribe();
+        let host = Arc::new(Host {
+            control: cloud.control(),
+            key_file: Mutex::default(),
+            signed_in: AtomicBool::new(true),
+            supplied: AtomicU64::new(0),
+        });
         let mut stage = Stage {
+            host,
             cloud,
             dir,
             profile: Value::Null,
@@ -141,7 +158,7 @@ impl Stage {
         let keys = |allowed: &[&str]| known(&self.at, step, &[&["do"], allowed].concat());
         match text(&step["do"]) {
             "open" => {
-                keys(&["kind", "profile", "wait_for_login_ms", "expect"]);
+                keys(&["kind", "profile", "wait_for_login_ms", "supply", "expect"]);
                 self.open(step).await;
             }
             "start" => {
@@ -174,13 +191,22 @@ impl Stage {
                 self.sign(step).await;
             }
             "reject" => self.session().reject(self.generation),
+            "supply" => {
+                keys(&["answer"]);
+                self.host.choose(&step["answer"]);
+            }
+            // A host that has one again does not wait to be asked.
+            "touch" => {
+                let credential = self.host.credential().expect("somebody has signed in");
+                self.session().supply(credential).await.expect("the component lives");
+            }
             "login" => self.login(step).await,
             "control" => {
                 keys(&["path", "body"]);
                 self.control(text(&step["path"]), Some(&step["body"])).await;
             }
             "check" => {
-                keys(&["objects", "uploads", "stats"]);
+                keys(&["objects", "uploads", "stats", "supplied"]);
                 self.check(step).await;
             }
             other => panic!("{}: unknown step {other}", self.at),
@@ -211,14 +237,25 @@ impl Stage {
             }
         }
         self.profile = self.control(path, Some(&body)).await;
+        *self.host.key_file.lock().expect("no holder panics") = text(&self.profile["key_file"]).into();
     }
 
     async fn open(&mut self, step: &Value) {
-        assert_eq!(text(&step["kind"]), "profile", "{}", self.at);
         self.session = None;
         let wait_for_login = Duration::from_millis(step["wait_for_login_ms"].as_u64().unwrap_or(0));
         let profile = step["profile"].as_str().unwrap_or("LAB");
-        let status = match self.spec(profile, wait_for_login) {
+        let spec = match text(&step["kind"]) {
+            "profile" => self.spec(profile, wait_for_login),
+            "supplied" => {
+                self.host.choose(&step["supply"]);
+                let host = Arc::clone(&self.host);
+                let supplier = Supplier::new(move || std::future::ready(host.credential()));
+                let source = SourceSpec::Supplied(supplier);
+                Ok(SessionSpec { source, endpoints: self.endpoints(), wait_for_login })
+            }
+            other => panic!("{}: unknown kind {other}", self.at),
+        };
+        let status = match spec {
             Ok(spec) => match self.client.session(spec).await {
                 Ok(session) => {
                     self.session = Some(session);
@@ -252,24 +289,36 @@ impl Stage {
             Identity::ApiKey(api) => {
                 let KeySource::File(path) = &api.key else { panic!("the key is in a file") };
                 let key = std::fs::read_to_string(path).expect("the key file");
-                let key = outlast_core::engine::secret::Secret::new(key);
+                let key = Secret::new(key);
                 SourceSpec::OciApiKey { key_id: api.key_id(), key, key_passphrase: api.passphrase.clone() }
             }
         };
-        let endpoints = Endpoints { storage: self.cloud.endpoint(), auth: self.cloud.auth_endpoint() };
-        Ok(SessionSpec { source, endpoints, wait_for_login })
+        Ok(SessionSpec { source, endpoints: self.endpoints(), wait_for_login })
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        Endpoints { storage: self.cloud.endpoint(), auth: self.cloud.auth_endpoint() }
     }
 
     async fn start(&mut self, step: &Value) {
         let (source, chosen) = (&step["source"], &step["options"]);
         known(&self.at, source, &["kind", "bytes", "seed"]);
-        assert_eq!(text(&source["kind"]), "path", "{}", self.at);
         let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no number"));
         let (size, seed) = (number(&source["bytes"]), number(&source["seed"]));
-        let path = self.dir.path().join(format!("source-{seed}-{size}"));
-        if !path.exists() {
-            std::fs::write(&path, content(size, seed)).expect("the directory is ours");
-        }
+        let source = match text(&source["kind"]) {
+            "path" => {
+                let path = self.dir.path().join(format!("source-{seed}-{size}"));
+                if !path.exists() {
+                    std::fs::write(&path, content(size, seed)).expect("the directory is ours");
+                }
+                UploadSource::Path(path)
+            }
+            "stream" => {
+                let reader = Box::new(std::io::Cursor::new(content(size, seed)));
+                UploadSource::Reader { reader, name: "stream".into() }
+            }
+            other => panic!("{}: unknown source {other}", self.at),
+        };
         let mut options = UploadOptions::default();
         for (key, value) in chosen.as_object().into_iter().flatten() {
             match key.as_str() {
@@ -288,8 +337,7 @@ impl Stage {
         self.events.clear();
         while self.notices.try_next().is_some() {}
         self.began = now();
-        self.upload =
-            Some(self.client.upload(self.session(), UploadSource::Path(path), target, options).await);
+        self.upload = Some(self.client.upload(self.session(), source, target, options).await);
     }
 
     /// Counts events until so many of one kind have come, or until the upload has ended.
@@ -402,6 +450,9 @@ impl Stage {
             let found = list(&self.control("uploads", None).await).len();
             self.compare("uploads", &found.into(), wanted);
         }
+        if let Some(wanted) = step.get("supplied") {
+            self.compare("supplied", &self.host.supplied.load(Ordering::Relaxed).into(), wanted);
+        }
         let stats = self.control("stats", None).await;
         for (name, number) in step["stats"].as_object().into_iter().flatten() {
             self.compare(&format!("stats {name}"), &stats[name], number);
@@ -465,6 +516,39 @@ impl Stage {
             (status, content)
         });
         asked.await.expect("no panic")
+    }
+}
+
+/// A host that supplies credentials.
+struct Host {
+    control: Control,
+    key_file: Mutex<PathBuf>,
+    signed_in: AtomicBool,
+    supplied: AtomicU64,
+}
+
+impl Host {
+    fn choose(&self, answer: &Value) {
+        let fresh = match text(answer) {
+            "fresh" => true,
+            "sign-in-needed" => false,
+            other => panic!("unknown answer {other}"),
+        };
+        self.signed_in.store(fresh, Ordering::Relaxed);
+    }
+
+    fn credential(&self) -> Result<Credential, Error> {
+        if !self.signed_in.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::SignInNeeded, "nobody is signed in"));
+        }
+        let broken = |error: outlast_cloud::Error| Error::new(ErrorKind::Network, error.to_string());
+        self.control.refresh_file("LAB").map_err(broken)?;
+        let token = self.control.token("LAB").map_err(broken)?.0;
+        let key =
+            std::fs::read_to_string(&*self.key_file.lock().expect("no holder panics")).expect("the key file");
+        self.supplied.fetch_add(1, Ordering::Relaxed);
+        let secret = SessionSecret { key: Secret::new(key), key_passphrase: None, token: Secret::new(token) };
+        Ok(Credential::OciSession(secret))
     }
 }
 

@@ -1,11 +1,11 @@
 //! A loopback cloud, somebody signed in there, the components, and the shorthands that the tests of the host share.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+#![allow(unreachable_pub, reason = "shared by the modules of this one program")]
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use outlast_cloud::{Cloud, Config, Control, Login, Profile};
+use outlast_cloud::{Action, Cloud, Config, Control, Fault, Login, Op, Profile, RetryAfter};
 use outlast_core::Error;
 use outlast_core::engine::Notice;
 use outlast_core::engine::random::Random;
@@ -29,8 +29,13 @@ pub fn component(name: &str) -> PathBuf {
 
 /// A component, compiled once for all tests.
 pub fn plugin(name: &str) -> Plugin {
-    let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("components"));
-    Plugin::load(component(name), &PluginOptions { cache_dir }).expect("the component can be loaded")
+    let options = PluginOptions { cache_dir: Some(cache_dir()) };
+    Plugin::load(component(name), &options).expect("the component can be loaded")
+}
+
+/// Where compiled components are kept.
+pub fn cache_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("components")
 }
 
 /// The component for uploads.
@@ -54,6 +59,8 @@ impl Lab {
     }
 
     pub fn with(config: Config) -> Lab {
+        // Compiled before anybody signs in: on a slow machine that takes longer than a token lives.
+        outlast();
         let cloud = Cloud::start(config).expect("loopback ports are free");
         let control = cloud.control();
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -103,6 +110,12 @@ impl Lab {
         let path = self.dir.path().join("data").join(name);
         std::fs::write(&path, bytes(name, len)).expect("the directory is ours");
         path
+    }
+
+    /// No more than so many parts are stored until `Control::remove_faults`, and nothing of the others is on its way.
+    pub fn refuse_parts_after(&self, count: u64) {
+        let busy = Action::too_many(Some(RetryAfter::Seconds(60)));
+        self.control.add_fault(Fault::on(Op::UploadPart).after(count).act(busy));
     }
 
     /// Asserts that the object holds exactly these bytes.

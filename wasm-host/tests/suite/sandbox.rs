@@ -1,12 +1,10 @@
 //! A component with bad intentions, and what the host lets it do. `hostile/` says what it tries.
 
-mod common;
-
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use common::{Lab, MIB, await_notice, bytes, parts, put, start, wait};
+use crate::common::{self, Lab, MIB, await_notice, bytes, parts, put, start, wait};
 use outlast_core::engine::Notice;
 use outlast_core::engine::config::Endpoint;
 use outlast_core::{Error, ErrorKind, Retry};
@@ -169,23 +167,25 @@ fn section(bytes: &mut Vec<u8>, id: u8, content: &[u8]) {
 #[tokio::test]
 async fn a_trap_leaves_a_resumable_upload() {
     let lab = Lab::start();
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = Some(1 << 20));
-    let path = lab.file("trapped", 24 * MIB);
+    lab.refuse_parts_after(3);
+    let path = lab.file("trapped", 8 * MIB);
     let client = lab.client();
     let mut notices = client.subscribe();
     let session = lab.session(&client).await;
     let upload = start(&session, &path, "trapped", parts(MIB, 3)).await;
-    await_notice(&mut notices, |told| matches!(told, Notice::PartStored { part: 3, .. })).await;
+    for _ in 0..3 {
+        await_notice(&mut notices, |told| matches!(told, Notice::PartStored { .. })).await;
+    }
     session.stop();
     let error = wait(&upload).await.expect_err("the component has trapped");
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Internal, Retry::Later(None)), "{error}");
     assert!(upload.is_resumable());
     assert!(session.status().await.is_err(), "the session ended with its component");
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = None);
+    lab.control.remove_faults(None);
 
     let session = lab.session(&client).await;
     let outcome = put(&session, &path, "trapped", parts(MIB, 3)).await.expect("it is stored");
     assert!(outcome.parts_reused >= 3, "{} reused", outcome.parts_reused);
     assert_eq!(lab.control.stats().created, 1);
-    lab.assert_stored("trapped", &bytes("trapped", 24 * MIB));
+    lab.assert_stored("trapped", &bytes("trapped", 8 * MIB));
 }

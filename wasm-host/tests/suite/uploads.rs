@@ -1,10 +1,10 @@
 //! Uploads by the component in this host: the story of `core::native`'s tests, told once more.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{BUCKET, LONG, Lab, MIB, await_notice, bytes, parts, put, start, target, told, wait};
+use crate::common::{
+    self, BUCKET, LONG, Lab, MIB, await_notice, bytes, parts, put, start, target, told, wait,
+};
 use outlast_cloud::{Action, At, Config, Fault, Op};
 use outlast_core::engine::Notice;
 use outlast_core::engine::upload::spec::{
@@ -13,7 +13,7 @@ use outlast_core::engine::upload::spec::{
 use outlast_core::engine::wire::{Method, oci};
 use outlast_core::{ErrorKind, Retry};
 use outlast_wasm_host::{
-    Client, ClientOptions, Request, SessionSecret, SessionSpec, SourceSpec, UploadSource,
+    Client, ClientOptions, Credential, Request, SessionSecret, SessionSpec, SourceSpec, UploadSource,
 };
 
 #[tokio::test]
@@ -198,19 +198,21 @@ async fn a_session_that_ends_says_that_somebody_has_to_sign_in() {
 #[tokio::test]
 async fn a_cancelled_upload_is_resumed_without_sending_stored_parts_again() {
     let lab = Lab::start();
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = Some(4 << 20));
+    lab.refuse_parts_after(4);
     let client = lab.client();
     let mut notices = client.subscribe();
     let session = lab.session(&client).await;
     let path = lab.file("again", 12 * MIB);
     let upload = start(&session, &path, "again", parts(MIB, 3)).await;
-    await_notice(&mut notices, |told| matches!(told, Notice::PartStored { part: 4, .. })).await;
+    for _ in 0..4 {
+        await_notice(&mut notices, |told| matches!(told, Notice::PartStored { .. })).await;
+    }
     assert!(upload.progress().total == Some(12 * MIB));
     upload.cancel(OnFailure::Retain);
     let error = wait(&upload).await.expect_err("it was cancelled");
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     assert!(upload.is_resumable());
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = None);
+    lab.control.remove_faults(None);
     let outcome = put(&session, &path, "again", parts(MIB, 3)).await.expect("it is stored");
     assert!(outcome.parts_reused >= 4, "{} reused", outcome.parts_reused);
     let stats = lab.control.stats();
@@ -244,17 +246,19 @@ async fn cancelling_can_abort_pausing_stops_new_parts_and_two_do_not_do_the_same
 #[tokio::test]
 async fn dropping_every_handle_puts_the_upload_to_rest() {
     let lab = Lab::start();
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = Some(2 << 20));
+    lab.refuse_parts_after(2);
     let client = lab.client();
     let mut notices = client.subscribe();
     let session = lab.session(&client).await;
     let path = lab.file("dropped", 12 * MIB);
     let upload = start(&session, &path, "dropped", parts(MIB, 2)).await;
-    await_notice(&mut notices, |told| matches!(told, Notice::PartStored { part: 2, .. })).await;
+    for _ in 0..2 {
+        await_notice(&mut notices, |told| matches!(told, Notice::PartStored { .. })).await;
+    }
     drop((upload, session));
     let ended = await_notice(&mut notices, |told| matches!(told, Notice::Finished { .. })).await;
     assert!(matches!(ended, Notice::Finished { resumable: true, .. }), "{ended:?}");
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = None);
+    lab.control.remove_faults(None);
     let session = lab.session(&client).await;
     let outcome = put(&session, &path, "dropped", parts(MIB, 2)).await.expect("it is stored");
     assert!(outcome.parts_reused >= 2);
@@ -275,7 +279,7 @@ async fn secrets_can_be_handed_over_without_a_folder() {
     let session = client.session(spec).await.expect("the session can be opened");
     let path = lab.file("secret", 2 * MIB);
     put(&session, &path, "secret", parts(MIB, 2)).await.expect("it is stored");
-    session.supply(&secret).await.expect("a credential of the same kind");
+    session.supply(Credential::OciSession(secret)).await.expect("a credential of the same kind");
 
     let request = Request {
         method: Method::Get,
