@@ -280,6 +280,11 @@ impl Engine {
         Some(self.sessions.get(&self.acting(id))?.session.status(now))
     }
 
+    /// Whether a session's credentials come from what does not end, so that each exchange is as good as the next.
+    pub fn session_mints(&self, id: SessionId) -> bool {
+        self.sessions.get(&self.acting(id)).is_some_and(|entry| entry.session.mints())
+    }
+
     /// Renews a session's credential now, whatever the windows say.
     pub fn refresh_now(&mut self, id: SessionId, now: Now) {
         self.with_session(self.acting(id), now, |session| session.refresh_now(now));

@@ -38,9 +38,10 @@ impl Driver {
             let Some(status) = self.engine.session_status(*id, now) else { continue };
             if room.refreshes.iter().any(|waiting| waiting.since.is_some()) {
                 // Nothing is under way any more: this is what came of it.
+                let mints = self.engine.session_mints(*id);
                 for waiting in room.refreshes.extract_if(.., |waiting| waiting.since.is_some()) {
                     let since = waiting.since.unwrap_or_default();
-                    waiting.promise.settle(refreshed(since, &status, room.answer.as_ref()));
+                    waiting.promise.settle(refreshed(since, &status, room.answer.as_ref(), mints));
                 }
             } else if !room.refreshes.is_empty() {
                 for waiting in &mut room.refreshes {
@@ -60,6 +61,7 @@ fn refreshed(
     since: Generation,
     status: &SessionStatus,
     answer: Option<&Result<(), Error>>,
+    mints: bool,
 ) -> Result<SessionStatus, Error> {
     if status.generation > since {
         return Ok(status.clone());
@@ -73,8 +75,9 @@ fn refreshed(
         return Err(error.clone());
     }
     // Answered, and nothing is known that would keep the next one from being later: the provider has given its cached
-    // token once more, or two tokens of one second.
+    // token once more, or two tokens of one second. A session that neither mints nor has a chain was not extended.
     if answer.is_some()
+        && (mints || status.chain.is_some())
         && status.horizon.is_none_or(|horizon| status.expires_at.is_some_and(|end| end < horizon))
     {
         return Ok(status.clone());

@@ -390,6 +390,11 @@ impl Session {
         }
     }
 
+    /// See [`SessionProfile::mints`].
+    pub fn mints(&self) -> bool {
+        self.profile.mints
+    }
+
     /// Whether an answer to a request under `generation` says that its credential has ended, by the provider's profile.
     ///
     /// A sign that is not 401 may also be what it says (403: not permitted). A credential that has just replaced one that
