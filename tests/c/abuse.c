@@ -68,7 +68,11 @@ int main(int count, char **arguments)
     {"sizes and unknown values", sizes_and_unknown_values},
     {"freed in every order", freed_in_every_order},
     {"64 threads on one handle", sixty_four_threads_on_one_handle},
+/* AddressSanitizer's allocator does not free its locks in a forked child, which then waits in its first malloc for a thread of
+ * the parent. Played plainly and under both of Valgrind's tools. */
+#ifndef __SANITIZE_ADDRESS__
     {"fork in the middle", fork_in_the_middle},
+#endif
     {"callbacks that call back", callbacks_that_call_back},
     {"readers that fail or lie", readers_that_fail_or_lie},
     {"closed during an upload", closed_during_an_upload},
