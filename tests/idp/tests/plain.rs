@@ -171,8 +171,8 @@ fn keycloak() {
         kept = pair(&answer).1;
         left.push(answer.json()["refresh_expires_in"].as_i64().unwrap());
     }
-    // The idle limit, while the absolute one is further away; the server counts from when it began to answer.
-    let idle = 8..=10;
+    // The idle limit, while the absolute one is further away; a second may end while the server writes its answer.
+    let idle = 9..=10;
     assert!(idle.contains(&left[0]) && idle.contains(&left[1]) && left[2] <= 9 && left[3] <= 5, "{left:?}");
     until(began, 20 * SECOND);
     let over = server.refresh(&kept).unwrap();
