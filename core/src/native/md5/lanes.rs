@@ -20,18 +20,20 @@ pub(super) fn compress(lanes: &mut [([u32; 4], &[u8])], len: usize) {
     assert!(len.is_multiple_of(BLOCK) && lanes.iter().all(|(_, bytes)| bytes.len() >= len));
     #[cfg(target_arch = "x86_64")]
     if lanes.len() > 1 && std::arch::is_x86_feature_detected!("avx2") {
-        let mut rest = lanes;
-        while rest.len() > 8 {
-            let (now, later) = rest.split_at_mut(rest.len().min(16));
-            // SAFETY: the processor has AVX2, as was just asked.
-            unsafe { avx2::compress::<2>(now, len) };
-            rest = later;
-        }
-        match rest {
-            [] => {}
-            [(state, bytes)] => block::compress(state, &bytes[..len]),
-            // SAFETY: as above.
-            _ => unsafe { avx2::compress::<1>(rest, len) },
+        let rotates =
+            std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl");
+        for now in lanes.chunks_mut(16) {
+            match now {
+                [(state, bytes)] => block::compress(state, &bytes[..len]),
+                // SAFETY: the processor has these features, as was just asked.
+                _ if rotates && now.len() > 8 => unsafe { vectors::compress_avx512::<2>(now, len) },
+                // SAFETY: as above.
+                _ if rotates => unsafe { vectors::compress_avx512::<1>(now, len) },
+                // SAFETY: the processor has AVX2, as was just asked.
+                _ if now.len() > 8 => unsafe { vectors::compress::<2, false>(now, len) },
+                // SAFETY: as above.
+                _ => unsafe { vectors::compress::<1, false>(now, len) },
+            }
         }
         return;
     }
@@ -41,7 +43,7 @@ pub(super) fn compress(lanes: &mut [([u32; 4], &[u8])], len: usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod avx2 {
+mod vectors {
     use std::arch::x86_64::{
         __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_loadu_si256,
         _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi32, _mm256_setr_epi32,
@@ -55,12 +57,24 @@ mod avx2 {
     /// Messages in one vector.
     const LANES: usize = 8;
 
+    /// The same for processors whose vectors rotate, and mix three at once: the compiler makes one instruction of what
+    /// [`compress`] writes as two or three, once it stands in here.
+    #[target_feature(enable = "avx2,avx512f,avx512vl")]
+    pub(super) fn compress_avx512<const GROUPS: usize>(lanes: &mut [([u32; 4], &[u8])], len: usize) {
+        // Nobody else calls this instance, so it is inlined.
+        compress::<GROUPS, true>(lanes, len);
+    }
+
     /// Up to 8 messages for each of `GROUPS` vectors. Two groups hide each other's latency: a step of one message waits
     /// for the step before it, and two chains fill the pauses.
     ///
     /// Missing lanes repeat the last message; their results are dropped.
+    #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn compress<const GROUPS: usize>(lanes: &mut [([u32; 4], &[u8])], len: usize) {
+    pub(super) fn compress<const GROUPS: usize, const ROTATES: bool>(
+        lanes: &mut [([u32; 4], &[u8])],
+        len: usize,
+    ) {
         let count = lanes.len();
         assert!(0 < count && count <= GROUPS * LANES);
         let at = |group: usize, lane: usize| (group * LANES + lane).min(count - 1);
