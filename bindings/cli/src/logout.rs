@@ -1,6 +1,6 @@
 //! `outlast logout`: the stored sign-in is revoked and forgotten.
 
-use outlast_core::native::sign_in::sign_out;
+use outlast_core::native::sign_in::{SignedOut, sign_out};
 use outlast_core::native::{Web, end_job};
 
 use crate::args::LogoutArgs;
@@ -40,11 +40,17 @@ pub(crate) fn run(args: &LogoutArgs) -> Outcome {
             .advise("the sign-in is kept; --local forgets it without telling the identity provider")
     })?;
     screen.line(&match ended {
-        None => format!("nobody was signed in to [{name}]"),
-        Some(true) => format!("signed out of [{name}]; the identity provider has revoked the sign-in"),
-        Some(false) => {
+        SignedOut::Nobody => format!("nobody was signed in to [{name}]"),
+        SignedOut::Revoked => {
+            format!("signed out of [{name}]; the identity provider has revoked the sign-in")
+        }
+        SignedOut::Forgotten => {
             format!("signed out of [{name}] on this machine; the identity provider was not told")
         }
+        SignedOut::LeftToJobs(jobs) => format!(
+            "signed out of [{name}] on this machine; jobs go on with the sign-in, and the last to end has it revoked: {}",
+            jobs.join(", ")
+        ),
     });
     Ok(())
 }

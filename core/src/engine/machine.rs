@@ -1,5 +1,6 @@
 //! The composite: sessions, uploads and calls behind one set of verbs.
 
+mod calls;
 mod handover;
 mod job;
 
@@ -17,15 +18,12 @@ use super::error::{Error, ErrorKind};
 use super::random::Random;
 use super::session::{LeaseAnswer, Session, SessionProfile, SessionStatus, StandingLease};
 use super::time::{Mono, Now, UnixMillis};
-use super::upload::call::{Answer, Call};
+use super::upload::call::Call;
 use super::upload::journal::JournalState;
 use super::upload::spec::{OnFailure, UploadSpec};
 use super::upload::{Progress, Upload};
-use super::wire::oci::Operation;
-use super::wire::{Reply, Request, TransportFailure};
+use super::wire::{Reply, TransportFailure};
 
-/// Attempts of a call outside any upload.
-const CALL_ATTEMPTS: u32 = 5;
 /// A difference of clocks below this is measurement: `Date` has whole seconds, and answers take time.
 const SKEW_NOISE_MS: i64 = 30_000;
 /// Clock corrections in a row without any success, before a server whose clock jumps about is no longer believed.
@@ -356,27 +354,6 @@ impl Engine {
         id
     }
 
-    /// Sends one signed control request outside any upload, with refusals and retries taken care of. Ends with
-    /// [`Command::CallDone`] under the returned id.
-    pub fn call(
-        &mut self,
-        session: SessionId,
-        operation: Operation,
-        request: Request,
-        now: Now,
-    ) -> CommandId {
-        self.now = now;
-        let id = CommandId(self.fresh());
-        if self.open(session).is_some() {
-            self.calls.insert(id, (session, Call::new(operation, request, CALL_ATTEMPTS)));
-            self.pump();
-        } else {
-            let outcome = Err(Error::new(ErrorKind::InvalidInput, "the session is closed"));
-            self.commands.push_back(Command::CallDone { call: id, outcome });
-        }
-        id
-    }
-
     /// Begins no further parts; those in flight are finished.
     pub fn pause(&mut self, id: UploadId, now: Now) {
         self.with_upload(id, now, |upload, ctx| upload.set_paused(true, ctx));
@@ -511,50 +488,6 @@ impl Engine {
         }
     }
 
-    fn on_call_replied(
-        &mut self,
-        call_id: CommandId,
-        id: CommandId,
-        outcome: Result<Reply, TransportFailure>,
-    ) {
-        let Some((session, mut call)) = self.calls.remove(&call_id) else { return };
-        let acting = self.acting(session);
-        let Some(entry) = self.sessions.get_mut(&acting) else { return };
-        let mut ctx = Context {
-            now: self.now,
-            session: &mut entry.session,
-            skew: &mut entry.skew,
-            random: &mut self.random,
-            owner: Owner::Call(call_id),
-            owners: &mut self.owners,
-            next_id: &mut self.next_id,
-            commands: &mut self.commands,
-            notices: &mut self.notices,
-        };
-        let standing = ctx.note_reply(id, &outcome);
-        if standing == Standing::Misdated {
-            call.again();
-            self.calls.insert(call_id, (session, call));
-            return;
-        }
-        match call.on_replied(outcome, standing, ctx.random, ctx.now) {
-            Answer::Refused(_) | Answer::Retrying(..) => {
-                self.calls.insert(call_id, (session, call));
-            }
-            Answer::Done(reply) => self.end_call(call_id, Ok(reply)),
-            Answer::Gone(facts) => {
-                let error = Error::new(ErrorKind::NotFound, "the upload does not exist").with_http(facts);
-                self.end_call(call_id, Err(error));
-            }
-            Answer::Ambiguous(error) | Answer::Failed(error) => self.end_call(call_id, Err(error)),
-        }
-    }
-
-    fn end_call(&mut self, call: CommandId, outcome: Result<Reply, Error>) {
-        self.calls.remove(&call);
-        self.commands.push_back(Command::CallDone { call, outcome });
-    }
-
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
@@ -580,31 +513,6 @@ impl Engine {
         self.review_jobs();
         self.review_standbys();
         self.settle();
-    }
-
-    fn pump_calls(&mut self) {
-        let mut failed = Vec::new();
-        let acting: BTreeMap<SessionId, SessionId> =
-            self.calls.values().map(|(session, _)| (*session, self.acting(*session))).collect();
-        for (call_id, (session, call)) in &mut self.calls {
-            let Some(entry) = acting.get(session).and_then(|id| self.sessions.get_mut(id)) else { continue };
-            if !call.is_ready(self.now) {
-                continue;
-            }
-            match entry.session.lease(self.now) {
-                LeaseAnswer::Ready(lease) => {
-                    self.next_id += 1;
-                    let id = CommandId(self.next_id);
-                    self.owners.insert(id, (Owner::Call(*call_id), Some(lease.generation)));
-                    self.commands.push_back(call.send(id, *session, None, lease, entry.skew.ms));
-                }
-                LeaseAnswer::Wait => {}
-                LeaseAnswer::Failed(error) => failed.push((*call_id, error)),
-            }
-        }
-        for (call, error) in failed {
-            self.end_call(call, Err(error));
-        }
     }
 
     /// Moves what the sessions want into the queues.

@@ -98,7 +98,8 @@ impl Job {
     }
 
     /// Ends it: its uploads are awaited, then its pair is revoked and forgotten. True: the server was told; false: it has
-    /// no way to be told, or the pair is a fork of the person's (revoking it would end that as well).
+    /// no way to be told, or the pair is a fork and the person or another job goes on with the grant (the last one to
+    /// leave has it revoked).
     ///
     /// Errors: why it is not revoked. The pair then stays stored under the job's name: begin that job once more and end it,
     /// or call [`end_job`].

@@ -165,6 +165,8 @@ impl Scene {
         command.env("BENCH_FILE", &self.file).env("BENCH_PART_MIB", self.part_mib.to_string());
         command.env("BENCH_PARALLEL", self.parallel.to_string()).env("BENCH_S3", &self.s3_endpoint);
         command.env("BENCH_STATE", self.scratch.join("state"));
+        // Where it is set, Python's requests believes it before the authority that a program itself names.
+        command.env("REQUESTS_CA_BUNDLE", &self.ca_file);
         // The library that was built with this program, for what links to it.
         command.env("OUTLAST_LIBRARY", self.bin.join("liboutlast.so")).env("LD_LIBRARY_PATH", &self.bin);
         command

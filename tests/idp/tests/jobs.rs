@@ -6,7 +6,7 @@ use outlast_core::engine::Notice;
 use outlast_core::engine::error::ErrorKind;
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::sessions_file::{Places, SessionDef, SessionsFile};
-use outlast_core::native::sign_in::{DeviceCode, Guide, Way, sign_in, sign_out};
+use outlast_core::native::sign_in::{DeviceCode, Guide, SignedOut, Way, sign_in, sign_out};
 use outlast_core::native::source::{Kept, SourceSpec, kept};
 use outlast_core::native::{
     Client, ClientOptions, Endpoints, Expected, Job, JobSpec, Notices, Session, SessionSpec, Web, end_job,
@@ -39,6 +39,19 @@ impl Guide for Nobody {
     }
 }
 
+/// Lets every device in.
+struct Ann<'a>(&'a Cloud);
+
+impl Guide for Ann<'_> {
+    fn open(&self, _url: &str) {}
+    fn code(&self, code: &DeviceCode) {
+        assert!(self.0.control().oauth_device(&code.user_code, Some("ann")));
+    }
+    fn stopped(&self) -> bool {
+        false
+    }
+}
+
 impl Home {
     /// `lines` of the session; `{at}` is the cloud.
     fn new(config: Config, lines: &str) -> Home {
@@ -62,6 +75,16 @@ impl Home {
         let grant = home.cloud.control().oauth_grant(&GrantSpec::default(), &home.cloud.endpoint()).unwrap();
         let refresh = Secret::new(grant["refresh_token"].as_str().unwrap().to_owned());
         sign_in(&home.kept(), &home.web, Way::Brought(refresh), PATIENCE, &Nobody).unwrap();
+        home
+    }
+
+    /// As [`Home::person`], by a code: the sign-in is this machine's alone.
+    fn alone(lines: &str) -> Home {
+        let session =
+            format!("issuer = {{at}}/oauth\nclient_id = cli\nscope = openid offline_access\n{lines}");
+        let home = Home::new(Config::default(), &session);
+        home.cloud.control().change(|settings| settings.oauth.device_interval = Some(Duration::from_secs(1)));
+        sign_in(&home.kept(), &home.web, Way::Device, PATIENCE, &Ann(&home.cloud)).unwrap();
         home
     }
 
@@ -95,7 +118,7 @@ impl Home {
         if record.shared {
             assert_eq!(self.cloud.control().oauth_end(&EndGrant::Chain(0)), 1);
         } else {
-            assert_eq!(sign_out(&self.kept(), &self.web, false).unwrap(), Some(true));
+            assert_eq!(sign_out(&self.kept(), &self.web, false).unwrap(), SignedOut::Revoked);
         }
     }
 
@@ -235,6 +258,59 @@ fn a_provider_that_forks_gives_a_second_chain() {
     assert!(error.to_string().contains("the same pair again"), "{error}");
     client.close(PATIENCE).unwrap();
     assert!(!home.stored("other"));
+}
+
+#[test]
+fn the_last_to_leave_a_forked_grant_revokes_it() {
+    let home = Home::alone("job = fork\non_ambiguous = fork:20s");
+    home.cloud.control().change(|settings| {
+        settings.oauth.rotation = Rotation::Fork;
+        settings.oauth.grace = Duration::from_secs(20);
+    });
+    let (client, session, _notices) = home.open();
+    let (first, second) = (begin(&client, &session, "first"), begin(&client, &session, "second"));
+    drop(session);
+    let out = sign_out(&home.kept(), &home.web, false).unwrap();
+    let SignedOut::LeftToJobs(mut jobs) = out else { panic!("{out:?}") };
+    jobs.sort();
+    assert_eq!(jobs, ["first", "second"]);
+    assert!(home.kept().record().unwrap().is_none(), "forgotten here");
+    for job in [&first, &second] {
+        job.session().refresh_blocking(PATIENCE).expect("the person's sign-out does not end it");
+        assert_eq!(home.userinfo(&token(job)), 200);
+    }
+    assert!(!first.end_blocking(PATIENCE).unwrap(), "the other goes on");
+    second.session().refresh_blocking(PATIENCE).expect("it does");
+    let last = token(&second);
+    assert!(second.end_blocking(PATIENCE).unwrap(), "nobody is left");
+    assert_eq!(home.userinfo(&last), 401);
+    assert!(home.ended().iter().all(|ended| *ended), "{:?}", home.ended());
+    client.close(PATIENCE).unwrap();
+    // The job was the last: a person who signs in anew has another grant, which is revoked as ever.
+    sign_in(&home.kept(), &home.web, Way::Device, PATIENCE, &Ann(&home.cloud)).unwrap();
+    assert_eq!(sign_out(&home.kept(), &home.web, false).unwrap(), SignedOut::Revoked);
+    assert_eq!(home.cloud.control().violations(), []);
+}
+
+#[test]
+fn folio_tokens_that_have_ended_are_renewed_to_be_revoked() {
+    // One is seen to have ended, of the other the server says so.
+    let lives = [Duration::from_secs(1), Duration::from_secs(30)];
+    for (platform, life) in [Platform::Okapi, Platform::Eureka].into_iter().zip(lives) {
+        let mut config = Config::default();
+        (config.settings.folio.platform, config.settings.folio.access_life) = (platform, life);
+        let home = Home::new(config, FOLIO);
+        let (client, session, _notices) = home.open();
+        begin(&client, &session, "import").leave();
+        session.lease_blocking(PATIENCE).unwrap();
+        client.close(PATIENCE).unwrap();
+        home.cloud.control().advance_clock(life * 2);
+        let end = end_job(&home.def, None, home.state(), false, "import", &home.web);
+        assert_eq!(end.unwrap(), Some(true), "{platform:?}");
+        assert_eq!(sign_out(&home.kept(), &home.web, false).unwrap(), SignedOut::Revoked, "{platform:?}");
+        assert!(home.ended().iter().all(|ended| *ended), "{platform:?} {:?}", home.ended());
+        assert_eq!(home.cloud.control().violations(), []);
+    }
 }
 
 #[test]

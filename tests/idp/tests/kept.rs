@@ -10,7 +10,7 @@ use outlast_core::engine::error::ErrorKind;
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::sessions_file::{self, Places, SessionDef, SessionsFile};
 use outlast_core::engine::wire::oauth2::device::DeviceCode;
-use outlast_core::native::sign_in::{Guide, Way, sign_in, sign_out};
+use outlast_core::native::sign_in::{Guide, SignedOut, Way, sign_in, sign_out};
 use outlast_core::native::source::{Kept, SourceSpec, kept};
 use outlast_core::native::{
     Client, ClientOptions, Endpoints, Expected, JobSpec, Notices, Session, SessionSpec, Web,
@@ -308,7 +308,7 @@ fn in_and_out(server: &Server, lines: &str, way: Way) {
     session.refresh_blocking(PATIENCE).unwrap();
     let last = home.stored();
     client.close(PATIENCE).unwrap();
-    assert_eq!(sign_out(&home.kept(), &home.web, false).unwrap(), Some(true), "the server was told");
+    assert_eq!(sign_out(&home.kept(), &home.web, false).unwrap(), SignedOut::Revoked);
     assert!(home.kept().record().unwrap().is_none(), "nothing is left here");
     let sessions_file::Kind::OAuth2(client) = &home.def.kind else { unreachable!("an OAuth 2.0 session") };
     let pairs = [
@@ -381,8 +381,8 @@ fn keycloak() {
 
     server.set_lives(Lives::default()).unwrap();
     in_and_out(&server, "client_id = cli\nscope = openid", Way::Browser);
-    // Keycloak wants PKCE of this flow, too, where a client is held to it; the standard has none there.
-    in_and_out(&server, "client_id = device\nscope = openid", Way::Device);
+    // Keycloak wants PKCE of this flow, too, where a client is held to it.
+    in_and_out(&server, "client_id = cli\nscope = openid", Way::Device);
     exchanged(&server);
     jobs(&server);
 

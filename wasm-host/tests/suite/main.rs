@@ -3,6 +3,7 @@
 
 mod command;
 mod common;
+mod host;
 mod sandbox;
 mod scenarios;
 mod sessions;

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::common::{self, LONG, outlast};
-use outlast_cloud::{Cloud, Config, Control};
+use crate::host::Host;
+use outlast_cloud::{Cloud, Config};
 use outlast_core::engine::Notice;
 use outlast_core::engine::config::{Identity, KeySource, Overrides, Settings, Surroundings};
 use outlast_core::engine::credential::Generation;
@@ -20,7 +21,7 @@ use outlast_core::engine::upload::spec::{OnFailure, Precondition, Target, Upload
 use outlast_core::engine::wire::Method;
 use outlast_core::{Error, ErrorKind, Retry};
 use outlast_wasm_host::{
-    Client, ClientOptions, Credential, Endpoints, Notices, Request, Session, SessionSecret, SessionSpec,
+    Client, ClientOptions, Endpoints, Notices, Request, Session, SessionSpec,
     SourceSpec, Supplier, Upload, UploadSource,
 };
 use serde_json::{Value, json};
@@ -516,39 +517,6 @@ impl Stage {
             (status, content)
         });
         asked.await.expect("no panic")
-    }
-}
-
-/// A host that supplies credentials.
-struct Host {
-    control: Control,
-    key_file: Mutex<PathBuf>,
-    signed_in: AtomicBool,
-    supplied: AtomicU64,
-}
-
-impl Host {
-    fn choose(&self, answer: &Value) {
-        let fresh = match text(answer) {
-            "fresh" => true,
-            "sign-in-needed" => false,
-            other => panic!("unknown answer {other}"),
-        };
-        self.signed_in.store(fresh, Ordering::Relaxed);
-    }
-
-    fn credential(&self) -> Result<Credential, Error> {
-        if !self.signed_in.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::SignInNeeded, "nobody is signed in"));
-        }
-        let broken = |error: outlast_cloud::Error| Error::new(ErrorKind::Network, error.to_string());
-        self.control.refresh_file("LAB").map_err(broken)?;
-        let token = self.control.token("LAB").map_err(broken)?.0;
-        let key =
-            std::fs::read_to_string(&*self.key_file.lock().expect("no holder panics")).expect("the key file");
-        self.supplied.fetch_add(1, Ordering::Relaxed);
-        let secret = SessionSecret { key: Secret::new(key), key_passphrase: None, token: Secret::new(token) };
-        Ok(Credential::OciSession(secret))
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Provider {
     pub windows: Windows,
     /// Whom assertions are addressed to.
     pub assertion_audience: Audience,
+    /// It takes PKCE with device codes, too, and may insist on it (RFC 8628 has none there).
+    pub device_pkce: bool,
     /// There is a discovery document below the issuer.
     pub discovers: bool,
     /// The issuer that its document and answers name instead of the one that is asked; empty: the same.

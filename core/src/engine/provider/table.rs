@@ -55,6 +55,7 @@ const GENERIC: Provider = Provider {
         mandatory: Duration::from_secs(10),
     },
     assertion_audience: Audience::Issuer,
+    device_pkce: false,
     discovers: true,
     issuer_alias: Cow::Borrowed(""),
     relative_endpoints: false,
@@ -89,6 +90,7 @@ pub const PROVIDERS: &[Provider] = &[
         ]),
         on_ambiguous: OnAmbiguous::None,
         job: Some(JobGrant::Exchange),
+        device_pkce: true,
         paths: Paths {
             token: Cow::Borrowed("/protocol/openid-connect/token"),
             authorization: Cow::Borrowed("/protocol/openid-connect/auth"),

@@ -28,7 +28,7 @@ pub(super) const CHANGES: [&str; 10] = [
 const TIME: &str = "a time such as 90s, 10m, 1h30m or 7d";
 
 /// Keys of a provider's own section only.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "based_on",
     "about",
     "failures",
@@ -39,6 +39,7 @@ const OWN: [&str; 11] = [
     "token_path",
     "authorization_path",
     "device_path",
+    "device_pkce",
     "revocation_path",
 ];
 
@@ -90,6 +91,9 @@ fn read(file: &ConfigFile, section: &str, name: &str, places: Places<'_>) -> Res
     }
     if let Some(discovers) = keys.parsed("discovery", boolean, "true or false")? {
         provider.discovers = discovers;
+    }
+    if let Some(pkce) = keys.parsed("device_pkce", boolean, "true or false")? {
+        provider.device_pkce = pkce;
     }
     if let Some(relative) = keys.parsed("relative_endpoints", boolean, "true or false")? {
         provider.relative_endpoints = relative;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Guide, unfit};
+use super::{Guide, random, unfit};
 use crate::engine::command::ExchangeClass;
 use crate::engine::credential::Grant;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::provider::no_answer;
 use crate::engine::wire::oauth2::device::{self, Polling};
-use crate::engine::wire::oauth2::{Ask, Endpoints, request};
+use crate::engine::wire::oauth2::{Ask, Endpoints, pkce, request};
 use crate::native::source::OAuth2;
 use crate::native::web::{Post, Web};
 
@@ -27,8 +27,12 @@ pub(super) fn sign_in(
             "the identity provider has no device authorization endpoint; sign in with a browser",
         ));
     };
+    let verifier = oauth2.provider.device_pkce.then(|| pkce::verifier(&random()));
+    let challenge = verifier.as_ref().map(pkce::challenge);
     let request = oauth2
-        .with_client(endpoints, web, |client| request::device_authorization(url, client, oauth2.scope()))
+        .with_client(endpoints, web, |client| {
+            request::device_authorization(url, client, oauth2.scope(), challenge.as_deref())
+        })
         .map_err(|failure| failure.error)?;
     let attempt = request.attempt;
     let code = web.post(request, |outcome| match outcome {
@@ -41,7 +45,7 @@ pub(super) fn sign_in(
     let mut polling = Polling::new(code.interval);
     loop {
         pause(polling.wait(), until, guide)?;
-        match oauth2.ask(&Ask::Device { device_code: &code.device_code }, web) {
+        match oauth2.ask(&Ask::Device { device_code: &code.device_code, verifier: verifier.as_ref() }, web) {
             Ok((reply, took)) => return oauth2.grant(reply, None, took).map_err(|failure| failure.error),
             Err(failure) => {
                 let error = failure.error.http().and_then(|http| http.code.as_deref());

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub use crate::engine::wire::oauth2::device::DeviceCode;
 
 use super::clock;
-use super::source::{Giver, Kept, OAuth2, Patience};
+use super::source::{Giver, Kept, OAuth2, Patience, began};
 use super::vault::{Record, StoredIntent};
 use super::web::Web;
 use crate::engine::chain::{Chain, Intent, Spent};
@@ -102,16 +102,41 @@ pub fn sign_in(
     store(kept, grant, false)
 }
 
-/// Ends the stored sign-in: revokes it at its server, unless it is shared or `local`, and forgets it. `Ok(None)`: there was
-/// none; else whether the server was told.
+/// What has become of a sign-in that was to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedOut {
+    /// Nobody was signed in.
+    Nobody,
+    /// Its server has ended it.
+    Revoked,
+    /// It is forgotten here; its server was not told: on request, it has no way to be told, or somebody else has the
+    /// sign-in as well.
+    Forgotten,
+    /// It is forgotten here; these jobs have forked it and go on. The last of them to end has it revoked.
+    LeftToJobs(Vec<String>),
+}
+
+/// Ends the stored sign-in: revokes it at its server, unless it is shared, forked by jobs that go on, or `local`, and
+/// forgets it.
 ///
 /// Errors: the sign-in is kept then, so that the same call can be made again.
-pub fn sign_out(kept: &Kept, web: &Web, local: bool) -> Result<Option<bool>, Error> {
+pub fn sign_out(kept: &Kept, web: &Web, local: bool) -> Result<SignedOut, Error> {
     let _lock = lock(kept)?;
-    let Some(record) = kept.record()? else { return Ok(None) };
-    let told = if record.shared || local { false } else { kept.giver.end(&record, web)? };
+    let Some(record) = kept.record()? else { return Ok(SignedOut::Nobody) };
+    let grant = began(&record);
+    let jobs = kept.vault.jobs()?.into_iter().filter(|(_, job)| job.fork_of == Some(grant));
+    let jobs: Vec<String> = jobs.map(|(name, _)| name).collect();
+    let ended = if record.shared || local {
+        SignedOut::Forgotten
+    } else if !jobs.is_empty() {
+        SignedOut::LeftToJobs(jobs)
+    } else if kept.end(record, web)? {
+        SignedOut::Revoked
+    } else {
+        SignedOut::Forgotten
+    };
     kept.vault.remove()?;
-    Ok(Some(told))
+    Ok(ended)
 }
 
 fn browser(

@@ -6,6 +6,8 @@
 //! | a person's, `job = exchange`           | the person's access token, exchanged once (RFC 8693)                   |
 //! | a person's, `job = client_credentials` | the job's client, as a service                                         |
 //! | a person's, `job = fork`               | the refresh token that was just used, presented once more in its grace |
+//!
+//! A fork is of one grant with the person's sign-in: whoever leaves last (the person by signing out, or a job) has it revoked.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,16 +17,17 @@ use super::folio::Folio;
 use super::kept::{Giver, Kept};
 use super::oauth2::{OAuth2, misconfigured};
 use super::{Abilities, Patience, Source, Wire};
-use crate::engine::chain::{Intent, Spent};
+use crate::engine::chain::Intent;
 use crate::engine::command::{ExchangeClass, ExchangeFailure};
 use crate::engine::credential::Grant;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::provider::JobGrant;
 use crate::engine::sessions_file::{GrantDef, Kind, OAuth2Def, SessionDef};
+use crate::engine::time::UnixMillis;
 use crate::engine::wire::oauth2::Ask;
 use crate::native::clock;
 use crate::native::session::Session;
-use crate::native::vault::{Vault, VaultKey};
+use crate::native::vault::{Record, Vault, VaultKey};
 use crate::native::web::Post;
 
 /// Longest wait for the person's session, and for another process at the vault.
@@ -45,6 +48,7 @@ enum Begin {
 
 /// A job's source.
 pub struct JobSource {
+    name: String,
     kept: Kept,
     begin: Begin,
     requested_type: String,
@@ -108,7 +112,7 @@ impl JobSource {
         };
         let kept = Kept::of_job(def, Arc::new(giver), Arc::new(vault), title, remedy);
         let requested_type = def.job.requested_type.clone().unwrap_or_else(|| PAIR.to_owned());
-        Ok(JobSource { kept, begin, requested_type })
+        Ok(JobSource { name: name.to_owned(), kept, begin, requested_type })
     }
 
     /// Ends the pair at its server and forgets it. `Ok(None)`: there was none; else whether the server was told.
@@ -117,10 +121,28 @@ impl JobSource {
     pub fn end(&self, post: &impl Post) -> Result<Option<bool>, Error> {
         let _lock = self.kept.vault.lock(&patience())?;
         let Some(record) = self.kept.record()? else { return Ok(None) };
-        // What was forked is of one grant with the person's session: revoking it would end that, too.
-        let told = if record.shared { false } else { self.kept.giver.end(&record, post)? };
+        // One grant with the person's session and perhaps other jobs: revoking it ends them all, so the last one does.
+        // What was brought along is somebody else's as well.
+        let _persons = match &self.begin {
+            Begin::Fork(person) => Some(person.vault.lock(&patience())?),
+            Begin::Anew | Begin::Exchange(_) => None,
+        };
+        let told = !record.shared && !self.is_shared(&record)? && self.kept.end(record, post)?;
         self.kept.vault.remove()?;
         Ok(Some(told))
+    }
+
+    /// Whether the person or another job goes on with the grant that this pair is of.
+    fn is_shared(&self, record: &Record) -> Result<bool, Error> {
+        let (Begin::Fork(person), Some(grant)) = (&self.begin, record.fork_of) else { return Ok(false) };
+        if person.record()?.is_some_and(|record| began(&record) == grant) {
+            return Ok(true);
+        }
+        Ok(person
+            .vault
+            .jobs()?
+            .iter()
+            .any(|(name, other)| *name != self.name && other.fork_of == Some(grant)))
     }
 
     fn exchange_for(&self, user: &Mutex<Option<Session>>, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
@@ -152,7 +174,7 @@ impl JobSource {
 
 /// The person's refresh token is used (and the person's next link stored), then presented once more: a provider with
 /// such a grace gives a second chain.
-fn fork(user: &Kept, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
+fn fork(user: &Kept, job: &Kept, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
     let Giver::OAuth2(oauth2) = &*user.giver else { unreachable!("only these fork") };
     let _lock = user.vault.lock(&patience()).map_err(passing)?;
     let nobody =
@@ -164,23 +186,7 @@ fn fork(user: &Kept, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
             "the last refresh of the person's session had no answer; the job begins once that is settled";
         return Err(passing(Error::new(ErrorKind::Busy, message)));
     }
-    let at = clock::wall().offset(wire.skew_ms());
-    let intent = Intent { serial: chain.serial, began_at: at, attempts: 1, outcome: Spent::Unknown };
-    user.intend(&held, Some(&intent)).map_err(passing)?;
-    let next = match oauth2.renew(Some(&held), wire) {
-        Ok(next) => next,
-        Err(failure) => {
-            if matches!(
-                failure.class,
-                ExchangeClass::NotSent | ExchangeClass::Transient | ExchangeClass::Misconfigured
-            ) {
-                user.intend(&held, None).map_err(passing)?;
-            }
-            return Err(failure);
-        }
-    };
-    let next = user.dated(next, Some(chain));
-    user.put(&next, |_| ()).map_err(passing)?;
+    let next = user.advance(&held, clock::wall().offset(wire.skew_ms()), wire)?;
     let (reply, took) = oauth2.ask(&Ask::Refresh { refresh_token: &chain.refresh }, wire)?;
     let own = oauth2.grant(reply, None, took)?;
     let same = |own: &Grant, next: &Grant| {
@@ -191,7 +197,17 @@ fn fork(user: &Kept, wire: &Wire<'_>) -> Result<Grant, ExchangeFailure> {
                        or client_credentials";
         return Err(misconfigured(Error::new(ErrorKind::Config, message)));
     }
+    // Before the person's lock is let go of: whoever signs out from here on sees that the grant has another user.
+    let persons = user.record().map_err(passing)?.unwrap_or_default();
+    let stored = job.dated(own.clone(), None);
+    job.put(&stored, |record| (record.fork_of, record.shared) = (Some(began(&persons)), persons.shared))
+        .map_err(passing)?;
     Ok(own)
+}
+
+/// Which grant a record is of: that of the sign-in at this moment.
+pub(in crate::native) fn began(record: &Record) -> UnixMillis {
+    record.started_at.unwrap_or(UnixMillis(0))
 }
 
 /// The client that asks for the job's tokens.
@@ -245,12 +261,12 @@ impl Source for JobSource {
             _ if held.is_some_and(|held| held.chain.is_some()) => self.kept.exchange(held, wire),
             Begin::Anew => self.kept.exchange(held, wire),
             Begin::Exchange(user) => self.exchange_for(user, wire),
-            Begin::Fork(user) => fork(user, wire),
+            Begin::Fork(user) => fork(user, &self.kept, wire),
         }
     }
 
     fn store(&self, grant: &Grant) -> Result<(), Error> {
-        self.kept.put(grant, |record| record.shared = matches!(self.begin, Begin::Fork(_)))
+        self.kept.store(grant)
     }
 
     fn release(&self, wire: &Wire<'_>) -> Result<bool, Error> {

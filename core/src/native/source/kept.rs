@@ -5,20 +5,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::folio::Folio;
 use super::oauth2::OAuth2;
 use super::{Abilities, Patience, Source, Wire};
-use crate::engine::chain::{Chain, Intent};
-use crate::engine::command::ExchangeFailure;
+use crate::engine::chain::{Chain, Intent, Spent};
+use crate::engine::command::{ExchangeClass, ExchangeFailure};
 use crate::engine::credential::{Bearer, Grant};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::provider::Provider;
 use crate::engine::secret::Secret;
 use crate::engine::sessions_file::SessionDef;
+use crate::engine::time::UnixMillis;
 use crate::native::clock;
 use crate::native::vault::{Record, StoredIntent, Vault};
 use crate::native::web::Post;
+
+/// An access token with less than that left is not counted on for a request that cannot be repeated.
+const NEARLY_OVER: Duration = Duration::from_secs(10);
 
 /// Who gives the tokens.
 #[derive(Debug)]
@@ -55,7 +60,7 @@ impl Giver {
     /// Ends a stored sign-in at its server. `Ok(false)`: there is nothing to end it with.
     ///
     /// Errors: why it has not ended.
-    pub fn end(&self, record: &Record, post: &impl Post) -> Result<bool, Error> {
+    fn end(&self, record: &Record, post: &impl Post) -> Result<bool, Error> {
         match (self, &record.access_token, &record.refresh_token) {
             (Giver::OAuth2(oauth2), _, Some(refresh)) => oauth2.revoke(refresh, "refresh_token", post),
             (Giver::OAuth2(oauth2), Some(access), None) => oauth2.revoke(access, "access_token", post),
@@ -147,6 +152,62 @@ impl Kept {
             chain.arrived(before, &self.provider.chain_profile(), now);
         }
         grant
+    }
+
+    /// Uses a refresh token under the session's lock, which the caller holds: recorded, sent once, its successor stored.
+    pub(super) fn advance(
+        &self,
+        held: &Grant,
+        at: UnixMillis,
+        post: &impl Post,
+    ) -> Result<Grant, ExchangeFailure> {
+        let chain = held.chain.as_deref();
+        let storing = |error| ExchangeFailure { class: ExchangeClass::Transient, error, retry_after: None };
+        let serial = chain.map_or(0, |chain| chain.serial);
+        let intent = Intent { serial, began_at: at, attempts: 1, outcome: Spent::Unknown };
+        self.intend(held, Some(&intent)).map_err(storing)?;
+        let next = match self.giver.renew(Some(held), post) {
+            Ok(next) => next,
+            Err(failure) => {
+                if matches!(
+                    failure.class,
+                    ExchangeClass::NotSent | ExchangeClass::Transient | ExchangeClass::Misconfigured
+                ) {
+                    self.intend(held, None).map_err(storing)?;
+                }
+                return Err(failure);
+            }
+        };
+        let next = self.dated(next, chain);
+        self.put(&next, |_| ()).map_err(storing)?;
+        Ok(next)
+    }
+
+    /// Ends what is stored at its server; the caller holds the lock and removes it then. `Ok(false)`: the server has no
+    /// way to be told.
+    ///
+    /// Errors: why it has not ended.
+    pub(in crate::native) fn end(&self, record: Record, post: &impl Post) -> Result<bool, Error> {
+        // FOLIO asks for a living access token even to sign out.
+        let living = match &*self.giver {
+            Giver::OAuth2(_) => true,
+            Giver::Folio(_) => record.expires_at.is_none_or(|end| end > clock::wall() + NEARLY_OVER),
+        };
+        if living {
+            match (&*self.giver, self.giver.end(&record, post)) {
+                (Giver::Folio(_), Err(error)) if error.http().is_some_and(|http| http.status == 401) => {}
+                (_, ended) => return ended,
+            }
+        }
+        let held = record.grant(|token, kind| self.giver.dress(token, kind))?;
+        let record = match held.filter(|held| held.chain.is_some()) {
+            Some(held) => {
+                self.advance(&held, clock::wall(), post).map_err(|failure| failure.error)?;
+                self.record()?.unwrap_or(record)
+            }
+            None => record,
+        };
+        self.giver.end(&record, post)
     }
 
     /// Stores a first or next credential.

@@ -33,6 +33,7 @@ pub use definition::definition;
 pub use file::FileSource;
 pub use folio::Folio;
 pub use job::JobSource;
+pub(super) use job::began;
 pub use kept::{Giver, Kept};
 pub use oauth2::OAuth2;
 pub use session_files::OciSessionFiles;

@@ -121,6 +121,30 @@ impl Vault {
         }
     }
 
+    /// What is stored for jobs of this session, with their names. A file that does not open is nobody's.
+    ///
+    /// Errors: `State`: the directory cannot be read.
+    pub fn jobs(&self) -> Result<Vec<(String, Record)>, Error> {
+        let unreadable = |error: io::Error| self.state(&format!("cannot be looked for: {error}"));
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(unreadable)?.file_name();
+            let job = name.to_str().and_then(|name| name.strip_suffix(".sealed")?.split_once('@'));
+            let Some((_, job)) = job.filter(|(session, _)| *session == self.name) else { continue };
+            let place =
+                Vault { name: format!("{}@{job}", self.name), dir: self.dir.clone(), key: self.key.clone() };
+            if let Ok(Some(record)) = place.read() {
+                found.push((job.to_owned(), record));
+            }
+        }
+        Ok(found)
+    }
+
     /// Takes the session's lock between processes.
     ///
     /// Errors: `Busy` when `patience` ran out; `State`.

@@ -50,6 +50,8 @@ pub struct Record {
     /// The chain belongs to somebody else as well: it was brought along (`outlast login --refresh-token-file`), so
     /// `outlast logout` does not revoke it.
     pub shared: bool,
+    /// It is a job's, forked from the person's chain that began then: one grant, which whoever leaves last revokes.
+    pub fork_of: Option<UnixMillis>,
 }
 
 /// An [`Intent`] bound to the refresh token it speaks of.
@@ -70,7 +72,7 @@ pub struct StoredIntent {
 }
 
 impl Record {
-    /// The record of a grant. What the grant does not know (`origin`, `shared`) is taken from `before`.
+    /// The record of a grant. What the grant does not know (`origin`, `shared`, `fork_of`) is taken from `before`.
     pub fn of(grant: &Grant, before: Record) -> Record {
         let bearer = grant.credential.bearer().ok();
         let chain = grant.chain.as_deref();

@@ -28,6 +28,8 @@ pub enum Ask<'a> {
     Device {
         /// The code.
         device_code: &'a Secret<String>,
+        /// The PKCE verifier, if the code was asked for with a challenge.
+        verifier: Option<&'a Secret<String>>,
     },
     /// A token in exchange for another (RFC 8693).
     Exchange {
@@ -68,8 +70,10 @@ pub fn token(url: &str, client: &Client<'_>, ask: &Ask<'_>, scope: Scope<'_>) ->
                 .with("redirect_uri", redirect_uri),
             "redeeming the sign-in",
         ),
-        Ask::Device { device_code } => (
-            grant("urn:ietf:params:oauth:grant-type:device_code").with("device_code", device_code.expose()),
+        Ask::Device { device_code, verifier } => (
+            grant("urn:ietf:params:oauth:grant-type:device_code")
+                .with("device_code", device_code.expose())
+                .with_some("code_verifier", verifier.map(|verifier| verifier.expose().as_str())),
             "waiting for the sign-in",
         ),
         Ask::Exchange { subject, subject_type, requested_type, actor } => {
@@ -93,9 +97,17 @@ pub fn token(url: &str, client: &Client<'_>, ask: &Ask<'_>, scope: Scope<'_>) ->
     post(url, client, form.with_some("audience", scope.audience), attempt)
 }
 
-/// Asks for a device code (RFC 8628 section 3.1).
-pub fn device_authorization(url: &str, client: &Client<'_>, scope: Scope<'_>) -> WebRequest {
+/// Asks for a device code (RFC 8628 section 3.1), with a PKCE challenge where the provider takes one.
+pub fn device_authorization(
+    url: &str,
+    client: &Client<'_>,
+    scope: Scope<'_>,
+    challenge: Option<&str>,
+) -> WebRequest {
     let mut form = Form::new().with("scope", scope.scope);
+    if let Some(challenge) = challenge {
+        form = form.with("code_challenge", challenge).with("code_challenge_method", "S256");
+    }
     for resource in scope.resources {
         form = form.with("resource", resource);
     }
@@ -231,7 +243,7 @@ mod tests {
                 "grant_type=authorization_code&code=c&code_verifier=v&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb",
             ),
             (
-                Ask::Device { device_code: &code },
+                Ask::Device { device_code: &code, verifier: None },
                 "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=c",
             ),
             (
@@ -272,10 +284,16 @@ mod tests {
         assert_eq!(request.headers.iter().filter(|(name, _)| *name == "authorization").count(), 1);
         let request = revoke("https://as/r", &client, &rt, "refresh_token");
         assert_eq!(body(&request), "token=rt&token_type_hint=refresh_token");
-        let request = device_authorization("https://as/d", &client, Scope { scope: "a", ..Scope::default() });
+        let request =
+            device_authorization("https://as/d", &client, Scope { scope: "a", ..Scope::default() }, None);
         assert_eq!(body(&request), "scope=a&client_id=c");
-        let request = device_authorization("https://as/d", &PUBLIC, Scope { scope: "a", ..Scope::default() });
-        assert_eq!(body(&request), "scope=a&client_id=cli");
+        let request = device_authorization(
+            "https://as/d",
+            &PUBLIC,
+            Scope { scope: "a", ..Scope::default() },
+            Some("ch"),
+        );
+        assert_eq!(body(&request), "scope=a&code_challenge=ch&code_challenge_method=S256&client_id=cli");
     }
 
     #[test]
