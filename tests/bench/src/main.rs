@@ -93,6 +93,9 @@ fn main() -> Result<(), Failure> {
     if !bin.join("outlast").exists() {
         return Err("build the command first: cargo build --release -p outlast-cli".into());
     }
+    if args.part_size.iter().any(|part| *part >= args.size_mib) {
+        return Err("a file of one part goes in one request, whose checksum the sink does not know; make --size-mib larger".into());
+    }
     let dir = match &args.dir {
         Some(dir) => tempfile::tempdir_in(dir)?,
         None => tempfile::tempdir()?,
