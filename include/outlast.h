@@ -413,6 +413,9 @@ typedef struct outlast_oci_options {
   struct outlast_str config_file;
   // `--profile`; not given: `DEFAULT`.
   struct outlast_str profile;
+  // `--cli-rc-file`: defaults for what is not given here (profile, auth, region, endpoint, the two switches below); not
+  // given: `$OCI_CLI_RC_FILE`, else `~/.oci/oci_cli_rc`.
+  struct outlast_str cli_rc_file;
   // `--auth`: `security_token` or `api_key`; not given: what the profile is.
   struct outlast_str auth;
   // `--region`; not given: the profile's.
@@ -421,6 +424,9 @@ typedef struct outlast_oci_options {
   struct outlast_str endpoint;
   // `--auth-endpoint`: base URL of the auth service, where refresh goes; not given: the region's.
   struct outlast_str auth_endpoint;
+  // `--namespace`, if it is known. A realm's own host begins with it: uploads to another namespace then need a session of
+  // their own. Not given: that host without it. `outlast_session_namespace` gives it back and asks nobody.
+  struct outlast_str namespace_name;
   // Passphrase of the private key, when the profile has none; a secret.
   struct outlast_str passphrase;
   // `--wait-for-login`: how long callers wait, parked, for somebody to sign in, milliseconds. 0: fail at once.
@@ -431,6 +437,11 @@ typedef struct outlast_oci_options {
   uint32_t read_only;
   // `--mint-session`: with an API key, mint session tokens of so many minutes (5 to 60) and sign with them. 0: do not.
   uint32_t mint_session_minutes;
+  // `--realm-specific-endpoint`: 1: Object Storage's host is the realm's own, where the realm has one. 0: what the file of
+  // defaults and the environment say.
+  uint32_t realm_specific_endpoint;
+  // `--enable-dual-stack`: 1: Object Storage's host is the one with addresses of IPv4 and IPv6. 0: as above.
+  uint32_t enable_dual_stack;
   // Always 0.
   uint32_t reserved;
   // Given back in the session's events.
@@ -569,7 +580,7 @@ typedef struct outlast_upload_options {
   uint32_t no_multipart;
   // `--integrity`: `OUTLAST_INTEGRITY_*`
   uint32_t integrity;
-  // `--opc-checksum-algorithm`: `OUTLAST_CHECKSUM_*`
+  // `--opc-checksum-algorithm`: `OUTLAST_CHECKSUM_*`; 0: that of the `opc_content_*` that is given, else CRC-32C.
   uint32_t opc_checksum_algorithm;
   // `--verify-checksum`: 1: MD5 of every part is compared as well, at the price of computing it.
   uint32_t verify_checksum;
@@ -607,6 +618,16 @@ typedef struct outlast_upload_options {
   struct outlast_str encryption_key;
   // Base64 of that key's SHA-256.
   struct outlast_str encryption_key_sha256;
+  // `--content-md5`: base64 of the MD5 that the object must have: the service stores nothing else, and the upload fails with
+  // `INTEGRITY`. Goes with a single put only; an object that is sent in parts is refused with `INVALID`.
+  struct outlast_str content_md5;
+  // `--opc-content-crc32c`: the same of the CRC-32C, big-endian. At most one of these three is given, and of the algorithm
+  // that `opc_checksum_algorithm` names, if it names one.
+  struct outlast_str opc_content_crc32c;
+  // `--opc-content-sha256`: the same of the SHA-256.
+  struct outlast_str opc_content_sha256;
+  // `--opc-content-sha384`: the same of the SHA-384.
+  struct outlast_str opc_content_sha384;
   // `--metadata`: names without `opc-meta-`.
   const struct outlast_pair *metadata;
   // How many.
@@ -967,7 +988,7 @@ outlast_status outlast_session_touch(struct outlast_session *session,
                                      struct outlast_error **err);
 
 // Asks the service for the tenancy's Object Storage namespace and copies it into `buffer`, NUL-terminated. Blocks for one
-// request, its retries, and a refresh if need be.
+// request, its retries, and a refresh if need be; not at all when the session's options named one, which it then is.
 //
 // `len` (may be NULL) gets its bytes, the NUL not counted. 256 bytes are enough.
 // Threads: any. Errors: of the request; `BUFFER`, `INVALID`, `FORKED`.

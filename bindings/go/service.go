@@ -10,6 +10,8 @@ type ServiceOptions struct {
 	Profile string
 	// ConfigFile: --config-file; "": ~/.oci/config.
 	ConfigFile string
+	// CLIRCFile: --cli-rc-file; "": $OCI_CLI_RC_FILE, else ~/.oci/oci_cli_rc.
+	CLIRCFile string
 	// Passphrase of the profile's private key, when the profile has none.
 	Passphrase string
 	// Name of a session of the sessions file, instead of a profile.
@@ -41,11 +43,12 @@ func (s *Session) Service(options ServiceOptions) error {
 		profile.size = C.sizeof_outlast_oci_options
 		profile.profile = fields.text(options.Profile)
 		profile.config_file = fields.text(options.ConfigFile)
+		profile.cli_rc_file = fields.text(options.CLIRCFile)
 		profile.passphrase = fields.text(options.Passphrase)
 		profile.read_only = 1
 		raw.profile = profile
-	} else if options.ConfigFile+options.Passphrase != "" {
-		fields.fail("ConfigFile or Passphrase", "is given without Profile")
+	} else if options.ConfigFile+options.CLIRCFile+options.Passphrase != "" {
+		fields.fail("ConfigFile, CLIRCFile or Passphrase", "is given without Profile")
 	}
 	if err := fields.failed(); err != nil {
 		return err

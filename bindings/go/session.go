@@ -31,6 +31,9 @@ type SessionOptions struct {
 	ConfigFile string
 	// Profile: --profile; "": DEFAULT.
 	Profile string
+	// CLIRCFile: --cli-rc-file, defaults for what is not given of a profile's options; "": $OCI_CLI_RC_FILE, else
+	// ~/.oci/oci_cli_rc.
+	CLIRCFile string
 	// Auth: "security_token" or "api_key"; "": what the profile is.
 	Auth string
 	// Region: --region; "": the profile's.
@@ -39,6 +42,12 @@ type SessionOptions struct {
 	Endpoint string
 	// AuthEndpoint is the base URL of the auth service, where refresh goes; "": the region's.
 	AuthEndpoint string
+	// RealmSpecificEndpoint makes the host of Object Storage the realm's own, where the realm has one. It begins with Namespace.
+	RealmSpecificEndpoint bool
+	// EnableDualStack makes it the one with addresses of IPv4 and IPv6.
+	EnableDualStack bool
+	// Namespace, if it is known; [Session.Namespace] then asks nobody.
+	Namespace string
 	// Passphrase of the private key, when the profile has none.
 	Passphrase string
 	// WaitForLogin is how long callers wait, parked, for somebody to sign in; 0: fail at once.
@@ -185,10 +194,14 @@ func (s *sessionState) openOCI(fields *fields, options *SessionOptions) error {
 	raw.size = C.sizeof_outlast_oci_options
 	raw.config_file = fields.text(options.ConfigFile)
 	raw.profile = fields.text(options.Profile)
+	raw.cli_rc_file = fields.text(options.CLIRCFile)
 	raw.auth = fields.text(options.Auth)
 	raw.region = fields.text(options.Region)
 	raw.endpoint = fields.text(options.Endpoint)
 	raw.auth_endpoint = fields.text(options.AuthEndpoint)
+	raw.realm_specific_endpoint = fields.flag(options.RealmSpecificEndpoint)
+	raw.enable_dual_stack = fields.flag(options.EnableDualStack)
+	raw.namespace_name = fields.text(options.Namespace)
 	raw.passphrase = fields.text(options.Passphrase)
 	raw.wait_for_login_ms = fields.millis("WaitForLogin", options.WaitForLogin)
 	raw.timer = fields.flag(options.Timer)
@@ -207,8 +220,8 @@ func (s *sessionState) openOCI(fields *fields, options *SessionOptions) error {
 
 // profile says whether there are options that only a profile has.
 func (o *SessionOptions) profile() bool {
-	texts := o.ConfigFile + o.Profile + o.Auth + o.Region + o.AuthEndpoint + o.Passphrase
-	return texts != "" || o.ReadOnly || o.MintSession != 0
+	texts := o.ConfigFile + o.Profile + o.CLIRCFile + o.Auth + o.Region + o.AuthEndpoint + o.Namespace + o.Passphrase
+	return texts != "" || o.RealmSpecificEndpoint || o.EnableDualStack || o.ReadOnly || o.MintSession != 0
 }
 
 func (s *sessionState) openDefined(fields *fields, options *SessionOptions) error {

@@ -221,6 +221,34 @@ func TestABearerTokenFromTheHost(t *testing.T) {
 	}
 }
 
+func TestDefaultsComeFromTheFileThatIsNamed(t *testing.T) {
+	cloud := cloudtest.Start(t)
+	options := cloud.Options(cloud.SignIn(time.Hour))
+	options.CLIRCFile = "/no/such/rc"
+	_, err := outlast.OpenSession(options)
+	if !errors.Is(err, outlast.ErrConfig) || !strings.Contains(err.Error(), "the file of defaults /no/such/rc does not exist") {
+		t.Fatal(err)
+	}
+	options.CLIRCFile = filepath.Join(t.TempDir(), "rc")
+	check(t, os.WriteFile(options.CLIRCFile, []byte("[OCI_CLI_SETTINGS]\ndefault_profile="+options.Profile+"\n"), 0o600))
+	options.Profile = ""
+	session, err := outlast.OpenSession(options)
+	check(t, err)
+	defer session.Close()
+	namespace, err := session.Namespace(t.Context())
+	check(t, err)
+	if namespace != cloud.Namespace {
+		t.Fatal(namespace)
+	}
+	options.Namespace, options.RealmSpecificEndpoint, options.EnableDualStack = "told", true, true
+	told, err := outlast.OpenSession(options)
+	check(t, err)
+	defer told.Close()
+	if namespace, err = told.Namespace(t.Context()); err != nil || namespace != "told" {
+		t.Fatal(namespace, err)
+	}
+}
+
 func TestASessionOfTheSessionsFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "sessions.conf")

@@ -90,6 +90,13 @@ type UploadOptions struct {
 	// EncryptionKey is what --encryption-key-file holds: base64 of a customer's 32 bytes, EncryptionKeySHA256 that of their SHA-256.
 	EncryptionKey       string
 	EncryptionKeySHA256 string
+	// ContentMD5 is base64 of the MD5 that the object must have: the service stores nothing else, and the upload fails with
+	// [ErrIntegrity]. It goes with a single put only; an object that is sent in parts is refused with [ErrInvalid].
+	ContentMD5 string
+	// OpcContentCRC32C, OpcContentSHA256 and OpcContentSHA384 are the same of other checksums; at most one of them is given.
+	OpcContentCRC32C string
+	OpcContentSHA256 string
+	OpcContentSHA384 string
 	// Metadata by names without "opc-meta-".
 	Metadata  map[string]string
 	OnFailure OnFailure
@@ -140,6 +147,10 @@ func (o *UploadOptions) write(fields *fields, namespace string, user uintptr) *C
 	raw.opc_sse_kms_key_id = fields.text(o.OpcSSEKMSKeyID)
 	raw.encryption_key = fields.text(o.EncryptionKey)
 	raw.encryption_key_sha256 = fields.text(o.EncryptionKeySHA256)
+	raw.content_md5 = fields.text(o.ContentMD5)
+	raw.opc_content_crc32c = fields.text(o.OpcContentCRC32C)
+	raw.opc_content_sha256 = fields.text(o.OpcContentSHA256)
+	raw.opc_content_sha384 = fields.text(o.OpcContentSHA384)
 	raw.metadata, raw.metadata_count = o.pairs(fields)
 	raw.progress_interval_ms = C.uint32_t(min(fields.millis("ProgressInterval", o.ProgressInterval), math.MaxUint32))
 	setNumber(&raw.user_data, user)

@@ -266,6 +266,52 @@ func TestErrorsSayWhatTheServiceSaid(t *testing.T) {
 	}
 }
 
+func TestBytesWithoutTheChecksumThatWasVouchedForAreNotStored(t *testing.T) {
+	cloud := cloudtest.Start(t)
+	uploader := cloud.Session(time.Hour, nil).Uploader()
+	hello := outlast.Bytes([]byte("hello world"))
+	for name, vouch := range map[string]func(o *outlast.UploadOptions, right bool){
+		"md5": func(o *outlast.UploadOptions, right bool) {
+			o.ContentMD5 = oneOf(right, "XrY7u+Ae7tCTyyK7j1rNww==", "1B2M2Y8AsgTpgAmY7PhCfg==")
+		},
+		"crc32c": func(o *outlast.UploadOptions, right bool) {
+			o.OpcContentCRC32C = oneOf(right, "yZRlqg==", "AAAAAA==")
+		},
+		"sha256": func(o *outlast.UploadOptions, right bool) {
+			o.OpcContentSHA256 = oneOf(right, "uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+		},
+		"sha384": func(o *outlast.UploadOptions, right bool) {
+			o.OpcContentSHA384 = oneOf(right, "/b2OdaZ/KfcBpOBAOF4uI5hjA+oQI5IRr5B/y7g1eLPkF8txzmRu/QgZ3YwIjeG9", strings.Repeat("A", 64))
+		},
+	} {
+		options := outlast.UploadOptions{BucketName: cloud.Bucket, Name: name}
+		vouch(&options, false)
+		if _, err := uploader.Upload(t.Context(), hello, options); !errors.Is(err, outlast.ErrIntegrity) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if cloud.Has(name) {
+			t.Errorf("%s was stored", name)
+		}
+		vouch(&options, true)
+		_, err := uploader.Upload(t.Context(), hello, options)
+		check(t, err)
+		if stored := cloud.Stored(name); string(stored) != "hello world" {
+			t.Errorf("%s holds %q", name, stored)
+		}
+		options.PartSize = 4
+		if _, err := uploader.Upload(t.Context(), hello, options); !errors.Is(err, outlast.ErrInvalid) {
+			t.Errorf("%s in parts: %v", name, err)
+		}
+	}
+}
+
+func oneOf(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
 func TestWhatAReaderFailsWithIsTheCause(t *testing.T) {
 	cloud := cloudtest.Start(t)
 	uploader := cloud.Session(time.Hour, nil).Uploader()

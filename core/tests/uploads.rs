@@ -241,6 +241,85 @@ fn what_cannot_be_sent_is_refused_before_anything_is_sent() {
     close(&client);
 }
 
+/// Of "hello world".
+const MD5: &str = "XrY7u+Ae7tCTyyK7j1rNww==";
+const SHA256: &str = "uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=";
+
+fn vouching(md5: Option<&str>, sha256: Option<&str>, options: UploadOptions) -> UploadOptions {
+    let properties = ObjectProperties {
+        content_md5: md5.map(str::to_owned),
+        content_checksum: sha256.map(|text| (ChecksumAlgorithm::Sha256, text.to_owned())),
+        ..ObjectProperties::default()
+    };
+    let checksum = sha256.map_or(options.checksum, |_| ChecksumAlgorithm::Sha256);
+    UploadOptions { properties, checksum, ..options }
+}
+
+#[test]
+fn bytes_without_the_checksum_that_was_vouched_for_are_not_stored() {
+    let lab = Lab::start();
+    let client = lab.client();
+    let session = lab.session(&client);
+    let file = lab.dir.path().join("hello");
+    std::fs::write(&file, "hello world").expect("the directory is ours");
+    let source = |name: &str| match name {
+        "file" => UploadSource::Path(file.clone()),
+        _ => UploadSource::Reader { reader: Box::new(&b"hello world"[..]), name: name.into() },
+    };
+    let zeros = ("AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let unread = UploadOptions { integrity: Integrity::Off, max_attempts: 1, ..parts(MIB, 1) };
+    for name in ["file", "stream"] {
+        let upload = |options: UploadOptions| {
+            wait(&client.upload(&session, source(name), target(name), options, UploadStart::default())?)
+        };
+        for (options, wrong) in [
+            (vouching(Some(zeros.0), None, parts(MIB, 1)), "the bytes do not have the MD5"),
+            (vouching(None, Some(zeros.1), parts(MIB, 1)), "the bytes do not have the SHA256"),
+            (vouching(Some(MD5), Some(zeros.1), parts(MIB, 1)), "the bytes do not have the SHA256"),
+            // Nothing is computed here, so only the service knows.
+            (vouching(Some(zeros.0), None, unread.clone()), "UnmatchedContentMD5"),
+        ] {
+            let before = lab.control.stats().requests;
+            let error = upload(options).expect_err("the service compares");
+            assert_eq!(error.kind(), ErrorKind::Integrity, "{name}: {error}");
+            assert!(error.to_string().contains(wrong), "{name}: {error}");
+            assert_eq!(lab.control.stats().requests, before + 1, "{name}: it was sent again");
+            assert!(lab.control.object_bytes(BUCKET, name).is_err(), "{name} was stored");
+        }
+        for options in
+            [vouching(Some(MD5), Some(SHA256), parts(MIB, 1)), vouching(Some(MD5), None, unread.clone())]
+        {
+            upload(options).expect("the cloud is well");
+            lab.assert_stored(name, b"hello world");
+        }
+    }
+    close(&client);
+}
+
+#[test]
+fn nobody_vouches_for_an_object_that_goes_in_parts() {
+    let lab = Lab::start();
+    let client = lab.client();
+    let session = lab.session(&client);
+    let content = bytes("f", 2 * MIB);
+    let path = lab.file("f", 2 * MIB);
+    let stream =
+        UploadSource::Reader { reader: Box::new(std::io::Cursor::new(content)), name: "pipe".into() };
+    for source in [UploadSource::Path(path), stream] {
+        let options = vouching(Some(MD5), None, parts(MIB, 2));
+        let upload = client.upload(&session, source, target("o"), options, UploadStart::default());
+        let error = wait(&upload.expect("it is begun")).expect_err("the service would not compare");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("is sent in parts"), "{error}");
+    }
+    for options in [vouching(Some("short"), None, parts(MIB, 1)), vouching(None, Some(MD5), parts(MIB, 1))] {
+        let error = put(&session, &lab.file("g", 1), "o", options).expect_err("it cannot be right");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    assert!(lab.control.log().is_empty(), "{:?}", lab.control.log());
+    close(&client);
+}
+
 /// What somebody does to a file behind our back.
 type Change = fn(&std::path::Path);
 

@@ -37,6 +37,9 @@ pub struct outlast_oci_options {
     pub config_file: outlast_str,
     /// `--profile`; not given: `DEFAULT`.
     pub profile: outlast_str,
+    /// `--cli-rc-file`: defaults for what is not given here (profile, auth, region, endpoint, the two switches below); not
+    /// given: `$OCI_CLI_RC_FILE`, else `~/.oci/oci_cli_rc`.
+    pub cli_rc_file: outlast_str,
     /// `--auth`: `security_token` or `api_key`; not given: what the profile is.
     pub auth: outlast_str,
     /// `--region`; not given: the profile's.
@@ -45,6 +48,9 @@ pub struct outlast_oci_options {
     pub endpoint: outlast_str,
     /// `--auth-endpoint`: base URL of the auth service, where refresh goes; not given: the region's.
     pub auth_endpoint: outlast_str,
+    /// `--namespace`, if it is known. A realm's own host begins with it: uploads to another namespace then need a session of
+    /// their own. Not given: that host without it. `outlast_session_namespace` gives it back and asks nobody.
+    pub namespace_name: outlast_str,
     /// Passphrase of the private key, when the profile has none; a secret.
     pub passphrase: outlast_str,
     /// `--wait-for-login`: how long callers wait, parked, for somebody to sign in, milliseconds. 0: fail at once.
@@ -55,6 +61,11 @@ pub struct outlast_oci_options {
     pub read_only: u32,
     /// `--mint-session`: with an API key, mint session tokens of so many minutes (5 to 60) and sign with them. 0: do not.
     pub mint_session_minutes: u32,
+    /// `--realm-specific-endpoint`: 1: Object Storage's host is the realm's own, where the realm has one. 0: what the file of
+    /// defaults and the environment say.
+    pub realm_specific_endpoint: u32,
+    /// `--enable-dual-stack`: 1: Object Storage's host is the one with addresses of IPv4 and IPv6. 0: as above.
+    pub enable_dual_stack: u32,
     /// Always 0.
     pub reserved: u32,
     /// Given back in the session's events.
@@ -136,29 +147,8 @@ pub unsafe extern "C" fn outlast_session_open_oci(
     out: *mut *mut outlast_session,
     err: *mut *mut outlast_error,
 ) -> outlast_status {
-    // SAFETY: the caller's promise for structs and out parameters.
-    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
-    guard(&err, || {
-        let (options, out) = (options?, out.needed("the session")?);
-        let client = handle::get(client)?;
-        // SAFETY: the caller's promise for texts.
-        let (settings, source) = unsafe { of_profile(&client, &options) }?;
-        let endpoints = Endpoints {
-            storage: settings.storage_endpoint(None)?.base(),
-            // A session that is never refreshed needs none.
-            auth: match settings.auth_endpoint() {
-                Ok(endpoint) => endpoint.base(),
-                Err(_) => settings.storage_endpoint(None)?.base(),
-            },
-        };
-        let spec = SessionSpec {
-            source,
-            endpoints,
-            wait_for_login: Duration::from_millis(options.wait_for_login_ms),
-            timer: truth(options.timer, "timer")?,
-        };
-        open(&client, spec, None, options.user_data, &out)
-    })
+    // SAFETY: the caller's promise for structs, texts and out parameters.
+    unsafe { open(client, options, out, err) }
 }
 
 /// Opens a session of the sessions file by its name, as the command line does.
@@ -177,31 +167,8 @@ pub unsafe extern "C" fn outlast_session_open_defined(
     out: *mut *mut outlast_session,
     err: *mut *mut outlast_error,
 ) -> outlast_status {
-    // SAFETY: the caller's promise for structs and out parameters.
-    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
-    guard(&err, || {
-        let (options, out) = (options?, out.needed("the session")?);
-        let client = handle::get(client)?;
-        // SAFETY: the caller's promise for texts.
-        let (name, sessions_file, endpoint) = unsafe {
-            (
-                view::text(options.name, "name")?,
-                view::path(options.sessions_file, "sessions_file")?,
-                view::text(options.endpoint, "endpoint")?,
-            )
-        };
-        let name = name.ok_or_else(|| Failure::invalid("name is missing"))?;
-        let def = definition(name, sessions_file.as_deref(), client.native.options().allow_http)?;
-        // Its own requests go where the file says.
-        let endpoint = endpoint.unwrap_or("https://localhost").to_owned();
-        let spec = SessionSpec {
-            timer: truth(options.timer, "timer")? || def.timer,
-            source: SourceSpec::Defined { def: Box::new(def), vault_key: None },
-            endpoints: Endpoints { storage: endpoint.clone(), auth: endpoint },
-            wait_for_login: Duration::from_millis(options.wait_for_login_ms),
-        };
-        open(&client, spec, None, options.user_data, &out)
-    })
+    // SAFETY: the caller's promise for structs, texts and out parameters.
+    unsafe { open(client, options, out, err) }
 }
 
 /// Opens a session whose credentials the host supplies: each time one is needed, `OUTLAST_EVENT_CREDENTIAL_WANTED` is told,
@@ -216,16 +183,76 @@ pub unsafe extern "C" fn outlast_session_open_supplied(
     out: *mut *mut outlast_session,
     err: *mut *mut outlast_error,
 ) -> outlast_status {
-    // SAFETY: the caller's promise for structs and out parameters.
-    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
-    guard(&err, || {
-        let (options, out) = (options?, out.needed("the session")?);
-        let client = handle::get(client)?;
-        // SAFETY: the caller's promise for texts.
+    // SAFETY: the caller's promise for structs, texts and out parameters.
+    unsafe { open(client, options, out, err) }
+}
+
+/// What options say of their session.
+struct Opening {
+    spec: SessionSpec,
+    supply: Option<Arc<Supply>>,
+    namespace: Option<String>,
+    user_data: *mut c_void,
+}
+
+trait Options: Sized1 {
+    /// # Safety
+    /// As `view::text` for all texts of the options.
+    unsafe fn opening(&self, client: &Client) -> Result<Opening, Failure>;
+}
+
+impl Options for outlast_oci_options {
+    unsafe fn opening(&self, client: &Client) -> Result<Opening, Failure> {
+        // SAFETY: the caller's promise is the same.
+        let ((settings, source), namespace) =
+            unsafe { (of_profile(client, self)?, view::text(self.namespace_name, "namespace_name")?) };
+        let storage = settings.storage_endpoint(namespace)?.base();
+        // A session that is never refreshed needs none.
+        let auth = settings.auth_endpoint().map_or_else(|_| storage.clone(), |endpoint| endpoint.base());
+        let spec = SessionSpec {
+            source,
+            endpoints: Endpoints { storage, auth },
+            wait_for_login: Duration::from_millis(self.wait_for_login_ms),
+            timer: truth(self.timer, "timer")?,
+        };
+        let namespace = namespace.map(str::to_owned);
+        Ok(Opening { spec, supply: None, namespace, user_data: self.user_data })
+    }
+}
+
+impl Options for outlast_defined_options {
+    unsafe fn opening(&self, client: &Client) -> Result<Opening, Failure> {
+        // SAFETY: the caller's promise is the same.
+        let (name, sessions_file, endpoint) = unsafe {
+            (
+                view::text(self.name, "name")?,
+                view::path(self.sessions_file, "sessions_file")?,
+                view::text(self.endpoint, "endpoint")?,
+            )
+        };
+        let name = name.ok_or_else(|| Failure::invalid("name is missing"))?;
+        unreserved(self.reserved)?;
+        let def = definition(name, sessions_file.as_deref(), client.native.options().allow_http)?;
+        // Its own requests go where the file says.
+        let endpoint = endpoint.unwrap_or("https://localhost").to_owned();
+        let spec = SessionSpec {
+            timer: truth(self.timer, "timer")? || def.timer,
+            source: SourceSpec::Defined { def: Box::new(def), vault_key: None },
+            endpoints: Endpoints { storage: endpoint.clone(), auth: endpoint },
+            wait_for_login: Duration::from_millis(self.wait_for_login_ms),
+        };
+        Ok(Opening { spec, supply: None, namespace: None, user_data: self.user_data })
+    }
+}
+
+impl Options for outlast_supplied_options {
+    unsafe fn opening(&self, client: &Client) -> Result<Opening, Failure> {
+        // SAFETY: the caller's promise is the same.
         let (endpoint, title) =
-            unsafe { (view::text(options.endpoint, "endpoint")?, view::text(options.title, "title")?) };
+            unsafe { (view::text(self.endpoint, "endpoint")?, view::text(self.title, "title")?) };
         let endpoint = endpoint.ok_or_else(|| Failure::invalid("endpoint is missing"))?.to_owned();
-        let patience = match options.supply_timeout_ms {
+        unreserved(self.reserved)?;
+        let patience = match self.supply_timeout_ms {
             0 => Duration::from_mins(1),
             millis => Duration::from_millis(millis),
         };
@@ -233,34 +260,49 @@ pub unsafe extern "C" fn outlast_session_open_supplied(
         let spec = SessionSpec {
             source: SourceSpec::Custom(Arc::<Supply>::clone(&supply)),
             endpoints: Endpoints { storage: endpoint.clone(), auth: endpoint },
-            wait_for_login: Duration::from_millis(options.wait_for_login_ms),
-            timer: truth(options.timer, "timer")?,
+            wait_for_login: Duration::from_millis(self.wait_for_login_ms),
+            timer: truth(self.timer, "timer")?,
         };
-        open(&client, spec, Some(supply), options.user_data, &out)
-    })
+        Ok(Opening { spec, supply: Some(supply), namespace: None, user_data: self.user_data })
+    }
 }
 
-fn open(
-    client: &Arc<Client>,
-    spec: SessionSpec,
-    supply: Option<Arc<Supply>>,
-    user_data: *mut c_void,
-    out: &Slot<*mut outlast_session>,
-) -> Result<(), Failure> {
-    // No event is handed out before it is known whose data it carries.
-    let native = client.hub.route(|routes| {
-        let native = client.native.session(spec)?;
-        if !user_data.is_null() {
-            routes.add_session(native.id().0, Token(user_data));
+fn unreserved(reserved: u32) -> Result<(), Failure> {
+    if reserved == 0 { Ok(()) } else { Err(Failure::invalid("reserved is not 0")) }
+}
+
+/// Opens the session that the options describe.
+///
+/// # Safety
+/// `options`, `out` and `err` as `view::read` and `Slot::new` say, all texts of the options as `view::text` says.
+unsafe fn open<T: Options>(
+    client: *mut outlast_client,
+    options: *const T,
+    out: *mut *mut outlast_session,
+    err: *mut *mut outlast_error,
+) -> outlast_status {
+    // SAFETY: the caller's promise for structs and out parameters.
+    let (options, out, err) = unsafe { (view::read(options), Slot::new(out), Slot::new(err)) };
+    guard(&err, || {
+        let (options, out) = (options?, out.needed("the session")?);
+        let client = handle::get(client)?;
+        // SAFETY: the caller's promise for texts.
+        let Opening { spec, supply, namespace, user_data } = unsafe { options.opening(&client) }?;
+        // No event is handed out before it is known whose data it carries.
+        let native = client.hub.route(|routes| {
+            let native = client.native.session(spec)?;
+            if !user_data.is_null() {
+                routes.add_session(native.id().0, Token(user_data));
+            }
+            Ok::<_, Error>(native)
+        })?;
+        if let Some(supply) = &supply {
+            supply.name(native.id().0);
         }
-        Ok::<_, Error>(native)
-    })?;
-    if let Some(supply) = &supply {
-        supply.name(native.id().0);
-    }
-    let session = Session::new(native, Arc::clone(client), supply);
-    out.set(handle::new::<outlast_session>(Arc::new(session)));
-    Ok(())
+        let session = Session::new(native, Arc::clone(&client), supply, namespace);
+        out.set(handle::new::<outlast_session>(Arc::new(session)));
+        Ok(())
+    })
 }
 
 /// What a profile's options say.
@@ -271,6 +313,7 @@ pub(crate) unsafe fn of_profile(
     client: &Client,
     options: &outlast_oci_options,
 ) -> Result<(Settings, SourceSpec), Failure> {
+    unreserved(options.reserved)?;
     // SAFETY: the caller's promise is the same.
     let (overrides, passphrase) = unsafe { read_overrides(options, client.native.options().allow_http) }?;
     let settings = settings(&overrides)?;
@@ -287,18 +330,27 @@ unsafe fn read_overrides(options: &outlast_oci_options, allow_http: bool) -> Res
     // SAFETY: the caller's promise is the same.
     let text = |view, what| unsafe { view::text(view, what) }.map(|text| text.map(str::to_owned));
     // SAFETY: the caller's promise is the same.
-    let (config_file, passphrase) = unsafe {
-        (view::path(options.config_file, "config_file")?, secret(options.passphrase, "passphrase")?)
+    let (config_file, cli_rc_file, passphrase) = unsafe {
+        (
+            view::path(options.config_file, "config_file")?,
+            view::path(options.cli_rc_file, "cli_rc_file")?,
+            secret(options.passphrase, "passphrase")?,
+        )
     };
     let overrides = Overrides {
         config_file,
+        cli_rc_file,
         profile: text(options.profile, "profile")?,
         auth: text(options.auth, "auth")?,
         region: text(options.region, "region")?,
         endpoint: text(options.endpoint, "endpoint")?,
         auth_endpoint: text(options.auth_endpoint, "auth_endpoint")?,
+        realm_specific_endpoint: truth(options.realm_specific_endpoint, "realm_specific_endpoint")?,
+        dual_stack: truth(options.enable_dual_stack, "enable_dual_stack")?,
         allow_http,
-        ..Overrides::default()
+        // Certificates and proxies are the client's.
+        cert_bundle: None,
+        proxy: None,
     };
     Ok((overrides, passphrase))
 }

@@ -36,12 +36,19 @@ pub struct Session {
     pub(crate) native: native::Session,
     pub(crate) client: Arc<Client>,
     pub(crate) supply: Option<Arc<Supply>>,
+    /// That its options named.
+    namespace: Option<String>,
     holds: Mutex<Vec<native::Hold>>,
 }
 
 impl Session {
-    pub(crate) fn new(native: native::Session, client: Arc<Client>, supply: Option<Arc<Supply>>) -> Session {
-        Session { native, client, supply, holds: Mutex::default() }
+    pub(crate) fn new(
+        native: native::Session,
+        client: Arc<Client>,
+        supply: Option<Arc<Supply>>,
+        namespace: Option<String>,
+    ) -> Session {
+        Session { native, client, supply, namespace, holds: Mutex::default() }
     }
 
     fn holds(&self) -> std::sync::MutexGuard<'_, Vec<native::Hold>> {
@@ -423,7 +430,7 @@ pub unsafe extern "C" fn outlast_session_touch(
 }
 
 /// Asks the service for the tenancy's Object Storage namespace and copies it into `buffer`, NUL-terminated. Blocks for one
-/// request, its retries, and a refresh if need be.
+/// request, its retries, and a refresh if need be; not at all when the session's options named one, which it then is.
 ///
 /// `len` (may be NULL) gets its bytes, the NUL not counted. 256 bytes are enough.
 /// Threads: any. Errors: of the request; `BUFFER`, `INVALID`, `FORKED`.
@@ -439,7 +446,10 @@ pub unsafe extern "C" fn outlast_session_namespace(
     let (buffer, len, err) = unsafe { (Buffer::new(buffer, capacity), Slot::new(len), Slot::new(err)) };
     guard(&err, || {
         let session = handle::get(session)?;
-        let namespace = session.client.native.namespace_blocking(&session.native)?;
+        let namespace = match &session.namespace {
+            Some(namespace) => namespace.clone(),
+            None => session.client.native.namespace_blocking(&session.native)?,
+        };
         len.set(namespace.len());
         if buffer.fill(namespace.as_bytes()) { Ok(()) } else { Err(Failure::buffer(namespace.len() + 1)) }
     })

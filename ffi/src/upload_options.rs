@@ -9,6 +9,7 @@ use outlast_core::engine::upload::spec::{
     ChecksumAlgorithm, CustomerKey, Integrity, ObjectProperties, OnFailure, PARALLEL_AUTO, Precondition,
     StorageTier, Target, UploadOptions,
 };
+use outlast_core::engine::wire::oci;
 use outlast_core::native::{Bytes, UploadSource};
 use outlast_core::{Error, ErrorKind};
 
@@ -102,7 +103,7 @@ pub struct outlast_upload_options {
     pub no_multipart: u32,
     /// `--integrity`: `OUTLAST_INTEGRITY_*`
     pub integrity: u32,
-    /// `--opc-checksum-algorithm`: `OUTLAST_CHECKSUM_*`
+    /// `--opc-checksum-algorithm`: `OUTLAST_CHECKSUM_*`; 0: that of the `opc_content_*` that is given, else CRC-32C.
     pub opc_checksum_algorithm: u32,
     /// `--verify-checksum`: 1: MD5 of every part is compared as well, at the price of computing it.
     pub verify_checksum: u32,
@@ -140,6 +141,16 @@ pub struct outlast_upload_options {
     pub encryption_key: outlast_str,
     /// Base64 of that key's SHA-256.
     pub encryption_key_sha256: outlast_str,
+    /// `--content-md5`: base64 of the MD5 that the object must have: the service stores nothing else, and the upload fails with
+    /// `INTEGRITY`. Goes with a single put only; an object that is sent in parts is refused with `INVALID`.
+    pub content_md5: outlast_str,
+    /// `--opc-content-crc32c`: the same of the CRC-32C, big-endian. At most one of these three is given, and of the algorithm
+    /// that `opc_checksum_algorithm` names, if it names one.
+    pub opc_content_crc32c: outlast_str,
+    /// `--opc-content-sha256`: the same of the SHA-256.
+    pub opc_content_sha256: outlast_str,
+    /// `--opc-content-sha384`: the same of the SHA-384.
+    pub opc_content_sha384: outlast_str,
     /// `--metadata`: names without `opc-meta-`.
     pub metadata: *const outlast_pair,
     /// How many.
@@ -250,18 +261,14 @@ impl outlast_upload_options {
     /// As `view::text` for all texts and the metadata.
     pub(crate) unsafe fn options(&self) -> Result<UploadOptions, Failure> {
         let defaults = UploadOptions::default();
-        let checksums = [
-            (OUTLAST_CHECKSUM_CRC32C, ChecksumAlgorithm::Crc32c),
-            (OUTLAST_CHECKSUM_SHA256, ChecksumAlgorithm::Sha256),
-            (OUTLAST_CHECKSUM_SHA384, ChecksumAlgorithm::Sha384),
-        ];
         let integrities =
             [(OUTLAST_INTEGRITY_VERIFY, Integrity::Verify), (OUTLAST_INTEGRITY_OFF, Integrity::Off)];
         if self.reserved != 0 {
             return Err(Failure::invalid("reserved is not 0"));
         }
         // SAFETY: the caller's promise is the same.
-        let (if_match, properties) = unsafe { (view::text(self.if_match, "if_match")?, self.properties()?) };
+        let (if_match, (checksum, content_checksum), properties) =
+            unsafe { (view::text(self.if_match, "if_match")?, self.checksum()?, self.properties()?) };
         let integrity = choice(self.integrity, Integrity::Verify, &integrities, "integrity")?;
         let also_md5 = truth(self.verify_checksum, "verify_checksum")?;
         if also_md5 && integrity == Integrity::Off {
@@ -283,15 +290,10 @@ impl outlast_upload_options {
             adaptive: self.parallel_upload_count == OUTLAST_PARALLEL_AUTO,
             single: truth(self.no_multipart, "no_multipart")?,
             integrity,
-            checksum: choice(
-                self.opc_checksum_algorithm,
-                defaults.checksum,
-                &checksums,
-                "opc_checksum_algorithm",
-            )?,
+            checksum,
             also_md5,
             precondition,
-            properties,
+            properties: ObjectProperties { content_checksum, ..properties },
             on_failure: on_failure(self.on_failure)?,
             max_attempts: match (self.max_retries, truth(self.no_retry, "no_retry")?) {
                 (0, false) => defaults.max_attempts,
@@ -300,6 +302,25 @@ impl outlast_upload_options {
                 (_, true) => return Err(Failure::invalid("max_retries and no_retry exclude each other")),
             },
         })
+    }
+
+    /// The additional checksum to ask of the service, and the one that the caller vouches for.
+    unsafe fn checksum(&self) -> Result<(ChecksumAlgorithm, Option<(ChecksumAlgorithm, String)>), Failure> {
+        use ChecksumAlgorithm::{Crc32c, Sha256, Sha384};
+        // SAFETY: the caller's promise is the same.
+        let text = |view, what| unsafe { view::text(view, what) }.map(|text| text.map(str::to_owned));
+        let choices = [
+            (OUTLAST_CHECKSUM_CRC32C, Some(Crc32c)),
+            (OUTLAST_CHECKSUM_SHA256, Some(Sha256)),
+            (OUTLAST_CHECKSUM_SHA384, Some(Sha384)),
+        ];
+        let asked = choice(self.opc_checksum_algorithm, None, &choices, "opc_checksum_algorithm")?;
+        let given = [
+            (Crc32c, text(self.opc_content_crc32c, "opc_content_crc32c")?),
+            (Sha256, text(self.opc_content_sha256, "opc_content_sha256")?),
+            (Sha384, text(self.opc_content_sha384, "opc_content_sha384")?),
+        ];
+        Ok(oci::vouched_checksum(asked, given)?)
     }
 
     unsafe fn properties(&self) -> Result<ObjectProperties, Failure> {
@@ -332,7 +353,7 @@ impl outlast_upload_options {
             metadata: unsafe { self.metadata() }?,
             kms_key_id: text(self.opc_sse_kms_key_id, "opc_sse_kms_key_id")?,
             customer_key,
-            content_md5: None,
+            content_md5: text(self.content_md5, "content_md5")?,
             content_checksum: None,
         })
     }

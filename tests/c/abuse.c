@@ -66,6 +66,8 @@ int main(int count, char **arguments)
     {"nulls", nulls},
     {"freed, foreign and invented handles", freed_foreign_and_invented},
     {"sizes and unknown values", sizes_and_unknown_values},
+    {"options of a profile", options_of_a_profile},
+    {"checksums that are vouched for", checksums_that_are_vouched_for},
     {"freed in every order", freed_in_every_order},
     {"64 threads on one handle", sixty_four_threads_on_one_handle},
 /* AddressSanitizer's allocator does not free its locks in a forked child, which then waits in its first malloc for a thread of

@@ -33,6 +33,8 @@ void close_and_free(outlast_client *client);
 void nulls(void);
 void freed_foreign_and_invented(void);
 void sizes_and_unknown_values(void);
+void options_of_a_profile(void);
+void checksums_that_are_vouched_for(void);
 void freed_in_every_order(void);
 
 /* abuse_process.c */

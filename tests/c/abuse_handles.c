@@ -175,6 +175,104 @@ void sizes_and_unknown_values(void)
   close_and_free(client);
 }
 
+void options_of_a_profile(void)
+{
+  outlast_client *client = new_client(NULL);
+  outlast_session *session = NULL;
+  outlast_error *error = NULL;
+  char found[64];
+  size_t length = 0;
+  OUTLAST_STRUCT(outlast_oci_options, profile);
+
+#define NOT_OPENED(field, value, status) \
+  do { \
+    memset(&profile, 0, sizeof profile); \
+    profile.size = sizeof profile; \
+    profile.config_file = outlast_text(config); \
+    profile.profile = outlast_text(profile_name); \
+    profile.endpoint = profile.auth_endpoint = outlast_text(endpoint); \
+    profile.field = (value); \
+    CHECK(outlast_session_open_oci(client, &profile, &session, &error) == (status)); \
+  } while (0)
+  NOT_OPENED(realm_specific_endpoint, 2, OUTLAST_E_INVALID);
+  outlast_error_free(error);
+  NOT_OPENED(enable_dual_stack, 2, OUTLAST_E_INVALID);
+  outlast_error_free(error);
+  NOT_OPENED(reserved, 1, OUTLAST_E_INVALID);
+  outlast_error_free(error);
+  NOT_OPENED(cli_rc_file, outlast_text("/nonexistent/rc"), OUTLAST_E_CONFIG);
+  CHECK(strstr(outlast_error_message(error).data, "the file of defaults /nonexistent/rc does not exist") != NULL);
+  outlast_error_free(error);
+  CHECK(session == NULL);
+  /* A namespace that is told is not asked for. */
+  NOT_OPENED(namespace_name, outlast_text("told"), OUTLAST_OK);
+  CHECK(outlast_session_namespace(session, found, sizeof found, &length, NULL) == OUTLAST_OK);
+  CHECK(length == 4 && strcmp(found, "told") == 0);
+  outlast_session_free(session);
+  close_and_free(client);
+}
+
+/* Uploads "hello world" and waits for the end. */
+static outlast_status vouched(outlast_client *client, outlast_session *session, const outlast_upload_options *options)
+{
+  outlast_upload *upload = NULL;
+  outlast_upload_options own = *options;
+  outlast_status status;
+  own.source = OUTLAST_SOURCE_BYTES;
+  own.bytes = outlast_text("hello world");
+  own.file = outlast_text("");
+  status = outlast_upload_start(client, session, &own, &upload, NULL);
+  if (status == OUTLAST_OK)
+    status = outlast_upload_wait(upload, 60000, NULL, NULL);
+  outlast_upload_free(upload);
+  return status;
+}
+
+void checksums_that_are_vouched_for(void)
+{
+  outlast_client *client = new_client(NULL);
+  outlast_session *session = new_session(client);
+  outlast_upload_options options;
+
+/* Objects that were refused do not exist: no_overwrite makes the next one all the same. */
+#define VOUCHED(field, value, status) \
+  do { \
+    options = upload_options(name); \
+    options.no_overwrite = 1; \
+    options.field = outlast_text(value); \
+    CHECK(vouched(client, session, &options) == (status)); \
+  } while (0)
+#define ALL(field, wrong, right) \
+  do { \
+    char name[64]; \
+    (void)snprintf(name, sizeof name, "%s-%s", #field, profile_name); \
+    VOUCHED(field, wrong, OUTLAST_E_INTEGRITY); \
+    VOUCHED(field, "nonsense", OUTLAST_E_INVALID); \
+    VOUCHED(field, right, OUTLAST_OK); \
+    VOUCHED(field, right, OUTLAST_E_PRECONDITION); \
+  } while (0)
+  ALL(content_md5, "AAAAAAAAAAAAAAAAAAAAAA==", "XrY7u+Ae7tCTyyK7j1rNww==");
+  ALL(opc_content_crc32c, "AAAAAA==", "yZRlqg==");
+  ALL(opc_content_sha256, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=");
+  ALL(opc_content_sha384, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+      "/b2OdaZ/KfcBpOBAOF4uI5hjA+oQI5IRr5B/y7g1eLPkF8txzmRu/QgZ3YwIjeG9");
+
+  options = upload_options("vouched");
+  options.opc_content_crc32c = outlast_text("yZRlqg==");
+  options.opc_checksum_algorithm = OUTLAST_CHECKSUM_SHA256;
+  CHECK(vouched(client, session, &options) == OUTLAST_E_INVALID);
+  options.opc_checksum_algorithm = 0;
+  options.opc_content_sha256 = outlast_text("uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=");
+  CHECK(vouched(client, session, &options) == OUTLAST_E_INVALID);
+  /* In parts, nobody would compare it. */
+  options = upload_options("vouched");
+  options.part_size_bytes = 4;
+  options.content_md5 = outlast_text("XrY7u+Ae7tCTyyK7j1rNww==");
+  CHECK(vouched(client, session, &options) == OUTLAST_E_INVALID);
+  outlast_session_free(session);
+  close_and_free(client);
+}
+
 /* Six objects, freed in every order. */
 void freed_in_every_order(void)
 {

@@ -21,9 +21,13 @@ const PROFILE = {
   ...COMMON,
   profile: ['profile', check.text],
   configFile: ['config_file', check.path],
+  cliRcFile: ['cli_rc_file', check.path],
   auth: ['auth', check.text],
   region: ['region', check.text],
   authEndpoint: ['auth_endpoint', check.text],
+  realmSpecificEndpoint: ['realm_specific_endpoint', check.flag],
+  enableDualStack: ['enable_dual_stack', check.flag],
+  namespace: ['namespace_name', check.text],
   passphrase: ['passphrase', check.secret],
   readOnly: ['read_only', check.flag],
   mintSessionMinutes: ['mint_session_minutes', check.count],
@@ -47,6 +51,7 @@ const REQUEST = {
 const SERVICE_PROFILE = {
   profile: ['profile', check.text],
   configFile: ['config_file', check.path],
+  cliRcFile: ['cli_rc_file', check.path],
   passphrase: ['passphrase', check.secret],
 };
 const SERVICE = {

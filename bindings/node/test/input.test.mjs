@@ -52,10 +52,15 @@ const uploads = [
   ['signal', [{}, 'now']],
   ['onProgress', [5, {}]],
   ['encryptionKey', [5]],
+  ['contentMd5', [5, 'a\0b', 'nonsense']],
+  ['opcContentCrc32c', [5, 'AAAA']],
+  ['opcContentSha256', [5, 'AAAA']],
+  ['opcContentSha384', [5, 'AAAA']],
   ['bucket', ['b']],
 ];
 // What the library itself calls these.
 const theirs = {
+  contentMd5: 'content', opcContentCrc32c: 'ontent', opcContentSha256: 'ontent', opcContentSha384: 'ontent',
   bucketName: 'bucket', namespace: 'namespace', name: 'name', parallelUploadCount: 'parallel', storageTier: 'storage', contentType: 'content', metadata: 'metadata',
 };
 
@@ -113,10 +118,15 @@ test('sessions', async () => {
     [{ profile: 5 }, 'profile'], [{ colour: 'blue' }, 'colour'], [{ client: {} }, 'client'], [{ supply: 5 }, 'supply'],
     [{ supply: () => {}, profile: 'LAB' }, 'profile'], [{ supply: () => {} }, 'endpoint'], ['LAB', 'session options'],
     [{ ...options, waitForLoginMs: -1 }, 'waitForLoginMs'], [{ ...options, endpoint: 'not a url' }, 'endpoint'],
+    [{ ...options, realmSpecificEndpoint: 1 }, 'realmSpecificEndpoint'], [{ ...options, enableDualStack: 'yes' }, 'enableDualStack'],
+    [{ ...options, cliRcFile: 5 }, 'cliRcFile'], [{ ...options, namespace: 5 }, 'namespace'],
     [{ ...options, mintSessionMinutes: 3 }, 'mint'], [{ ...options, timer: 'yes' }, 'timer'],
   ]) assert.throws(() => new Session(given), invalid(named), JSON.stringify(given));
   assert.throws(() => new Session({ ...options, profile: 'NOBODY' }), { code: 'config', message: /NOBODY/ });
   assert.throws(() => new Session({ ...options, configFile: '/no/such/config' }), { code: 'config' });
+  assert.throws(() => new Session({ ...options, cliRcFile: '/no/such/rc' }), {
+    code: 'config', message: /the file of defaults \/no\/such\/rc does not exist/,
+  });
 });
 
 test('calls of a session', async () => {

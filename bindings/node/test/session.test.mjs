@@ -153,6 +153,18 @@ test('a PATCH is signed with its body', async () => {
   });
 });
 
+test('defaults come from the file that is named, and a namespace that is told is not asked for', async () => {
+  const { profile, ...options } = await cloud.login();
+  const cliRcFile = path.join(cloud.dir, 'rc');
+  writeFileSync(cliRcFile, `[OCI_CLI_SETTINGS]\ndefault_profile=${profile}\n`);
+  const session = new Session({ ...options, cliRcFile });
+  assert.equal(await session.namespace(), cloud.namespace);
+  await session.close();
+  const told = new Session({ ...options, cliRcFile, namespace: 'told', realmSpecificEndpoint: true, enableDualStack: true });
+  assert.equal(await told.namespace(), 'told');
+  await told.close();
+});
+
 test('a session of the sessions file is opened by its name', async () => {
   const sessionsFile = path.join(cloud.dir, 'sessions.conf');
   writeFileSync(path.join(cloud.dir, 'a-token'), 'from-a-file');

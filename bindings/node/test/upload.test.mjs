@@ -1,7 +1,7 @@
 // Whole uploads.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { once } from 'node:events';
@@ -243,6 +243,23 @@ test('errors say what the service said', async () => {
   await assert.rejects(uploader.upload(Buffer.from('y'), { bucketName: cloud.bucket, name: 'once', noOverwrite: true }), {
     code: 'precondition',
   });
+});
+
+test('bytes without the checksum that was vouched for are not stored', async () => {
+  const base64 = (algorithm, data) => createHash(algorithm).update(data).digest('base64');
+  for (const [option, right, wrong] of [
+    ['contentMd5', base64('md5', 'hello world'), base64('md5', '')],
+    ['opcContentCrc32c', 'yZRlqg==', 'AAAAAA=='],
+    ['opcContentSha256', base64('sha256', 'hello world'), base64('sha256', '')],
+    ['opcContentSha384', base64('sha384', 'hello world'), base64('sha384', '')],
+  ]) {
+    const upload = (more) => uploader.upload(Buffer.from('hello world'), { bucketName: cloud.bucket, name: option, ...more });
+    await assert.rejects(upload({ [option]: wrong }), { code: 'integrity', message: /the bytes do not have the/ });
+    assert.ok(!(await cloud.names()).includes(option));
+    await upload({ [option]: right });
+    assert.equal((await cloud.stored(option)).toString(), 'hello world');
+    await assert.rejects(upload({ [option]: right, partSize: 4 }), { code: 'invalid-input', message: /is sent in parts/ });
+  }
 });
 
 test('metadata and headers arrive', async () => {

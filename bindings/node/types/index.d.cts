@@ -152,11 +152,19 @@ export interface ProfileOptions extends CommonSessionOptions {
   profile?: string;
   /** `~/.oci/config` unless told otherwise. */
   configFile?: string | URL;
+  /** Defaults for what is not given here; `$OCI_CLI_RC_FILE`, else `~/.oci/oci_cli_rc`, unless told otherwise. */
+  cliRcFile?: string | URL;
   /** `security_token` or `api_key`; what the profile is unless told otherwise. */
   auth?: string;
   region?: string;
   /** Base URL of the auth service, where refresh goes. */
   authEndpoint?: string;
+  /** Object Storage's host is the realm's own, where the realm has one. It begins with `namespace`. */
+  realmSpecificEndpoint?: boolean;
+  /** Object Storage's host is the one with addresses of IPv4 and IPv6. */
+  enableDualStack?: boolean;
+  /** If it is known; `Session.namespace` then asks nobody. */
+  namespace?: string;
   /** Of the private key, when the profile has none. */
   passphrase?: string | Uint8Array;
   /** Never rewrite the token file. */
@@ -177,8 +185,15 @@ export interface DefinedOptions extends CommonSessionOptions {
 
 /** A service's credential that takes over: an OCI profile's, or a session of the sessions file. */
 export type ServiceOptions = (
-  | { profile: string; configFile?: string | URL; passphrase?: string | Uint8Array; name?: never; sessionsFile?: never }
-  | { name: string; sessionsFile?: string | URL; profile?: never; configFile?: never; passphrase?: never }
+  | {
+      profile: string;
+      configFile?: string | URL;
+      cliRcFile?: string | URL;
+      passphrase?: string | Uint8Array;
+      name?: never;
+      sessionsFile?: never;
+    }
+  | { name: string; sessionsFile?: string | URL; profile?: never; configFile?: never; cliRcFile?: never; passphrase?: never }
 ) & {
   /** On whose behalf it acts, for the record. */
   principal: string;
@@ -255,7 +270,7 @@ export class Session {
    * `handed-over` tells it. There is no way back.
    */
   service(options: ServiceOptions): void;
-  /** The tenancy's Object Storage namespace, asked of the service. */
+  /** The tenancy's Object Storage namespace: the one the session was opened with, else asked of the service. */
   namespace(options?: WaitOptions): Promise<string>;
   /** A look; loads and refreshes nothing. */
   readonly status: SessionStatus;
@@ -420,6 +435,15 @@ export interface UploadOptions {
   /** What `--encryption-key-file` holds: base64 of a customer's 32 bytes, and of their SHA-256. */
   encryptionKey?: string | Uint8Array;
   encryptionKeySha256?: string;
+  /**
+   * Base64 of the MD5 that the object must have: the service stores nothing else, and the upload fails with `integrity`. Goes
+   * with a single put only; an object that is sent in parts is refused with `invalid-input`.
+   */
+  contentMd5?: string;
+  /** The same of the CRC-32C, SHA-256 or SHA-384; at most one of these three. */
+  opcContentCrc32c?: string;
+  opcContentSha256?: string;
+  opcContentSha384?: string;
   /** Names without `opc-meta-`. */
   metadata?: Record<string, string>;
   /** What becomes of what is stored when the upload fails or is cancelled; `retain` is the default. */

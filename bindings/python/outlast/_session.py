@@ -81,6 +81,9 @@ class Session(Owned):
     file (OAuth 2.0, OpenID providers, FOLIO, credential programs, token files), as for ``outlast token NAME``. With ``supply``
     the function is called, on a thread of this object, each time a credential is needed; it returns a :class:`Credential`
     or raises (:class:`SignInNeeded` when only a person can help).
+
+    ``cli_rc_file`` has defaults for what is not given of a profile's options. With ``realm_specific_endpoint`` the host of
+    Object Storage begins with ``namespace``, and :meth:`namespace` then asks nobody.
     """
 
     def __init__(
@@ -91,10 +94,14 @@ class Session(Owned):
         name: str | None = None,
         sessions_file: str | os.PathLike[str] | None = None,
         config_file: str | os.PathLike[str] | None = None,
+        cli_rc_file: str | os.PathLike[str] | None = None,
         auth: str | None = None,
         region: str | None = None,
         endpoint: str | None = None,
         auth_endpoint: str | None = None,
+        realm_specific_endpoint: bool = False,
+        enable_dual_stack: bool = False,
+        namespace: str | None = None,
         passphrase: str | None = None,
         wait_for_login: float = 0,
         timer: bool = False,
@@ -134,10 +141,14 @@ class Session(Owned):
                     _abi.outlast_oci_options,
                     config_file=config_file,
                     profile=profile,
+                    cli_rc_file=cli_rc_file,
                     auth=auth,
                     region=region,
                     endpoint=endpoint,
                     auth_endpoint=auth_endpoint,
+                    realm_specific_endpoint=realm_specific_endpoint,
+                    enable_dual_stack=enable_dual_stack,
+                    namespace_name=namespace,
                     passphrase=passphrase,
                     wait_for_login_ms=wait,
                     timer=timer,
@@ -266,6 +277,7 @@ class Session(Owned):
         audit_file: str | os.PathLike[str],
         profile: str | None = None,
         config_file: str | os.PathLike[str] | None = None,
+        cli_rc_file: str | os.PathLike[str] | None = None,
         passphrase: str | None = None,
         name: str | None = None,
         sessions_file: str | os.PathLike[str] | None = None,
@@ -276,7 +288,12 @@ class Session(Owned):
         ``principal`` that is recorded in ``audit_file``, and told by the event ``"handed-over"``. There is no way back.
         """
         oci = Options(
-            _abi.outlast_oci_options, profile=profile, config_file=config_file, passphrase=passphrase, read_only=True
+            _abi.outlast_oci_options,
+            profile=profile,
+            config_file=config_file,
+            cli_rc_file=cli_rc_file,
+            passphrase=passphrase,
+            read_only=True,
         )
         options = Options(
             _abi.outlast_service_options,
@@ -290,7 +307,7 @@ class Session(Owned):
         call(library.outlast_session_service, self._handle, byref(options.struct))
 
     def namespace(self) -> str:
-        """The tenancy's Object Storage namespace, asked of the service."""
+        """The tenancy's Object Storage namespace: the one the session was opened with, else asked of the service."""
         buffer, length = create_string_buffer(1024), c_size_t()
         call(library.outlast_session_namespace, self._handle, buffer, len(buffer), byref(length))
         return buffer.value.decode()

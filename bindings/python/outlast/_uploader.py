@@ -22,7 +22,8 @@ class Uploader:
     ``integrity`` (``"verify"``, ``"off"``), ``opc_checksum_algorithm`` (``"CRC32C"``, ``"SHA256"``, ``"SHA384"``),
     ``verify_checksum``, ``no_overwrite``, ``if_match``, ``content_type``, ``content_language``, ``content_encoding``,
     ``content_disposition``, ``cache_control``, ``storage_tier``, ``opc_sse_kms_key_id``, ``metadata`` (dict), ``max_retries``,
-    ``no_retry``, ``restart``; and what no flag says: ``encryption_key`` (what ``--encryption-key-file`` holds),
+    ``no_retry``, ``restart``; base64 of a checksum that the object must have, of a single put only: ``content_md5``, and one of
+    ``opc_content_crc32c``, ``opc_content_sha256``, ``opc_content_sha384``; and what no flag says: ``encryption_key`` (what ``--encryption-key-file`` holds),
     ``encryption_key_sha256``, ``on_failure`` (``"retain"``, ``"abort"``), ``source_name``, ``progress_interval`` (seconds).
     """
 

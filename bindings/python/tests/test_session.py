@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import socket
 import time
 import urllib.request
 from pathlib import Path
@@ -30,6 +31,54 @@ def test_tokens_and_headers(cloud: Any) -> None:
         assert session.status.state == "fresh"
         assert asyncio.run(session.atoken()).value == token.value
         assert asyncio.run(session.asign("GET", f"{cloud.endpoint}/n/"))["authorization"]
+
+
+def test_defaults_come_from_the_file_that_is_named(cloud: Any, tmp_path: Path) -> None:
+    arguments = cloud.login()
+    with pytest.raises(outlast.ConfigError, match="the file of defaults /no/such/rc does not exist"):
+        outlast.Session(**arguments, cli_rc_file="/no/such/rc")
+    defaults = tmp_path / "rc"
+    defaults.write_text(f"[OCI_CLI_SETTINGS]\ndefault_profile={arguments.pop('profile')}\n")
+    with outlast.Session(**arguments, cli_rc_file=defaults) as session:
+        assert session.namespace() == cloud.namespace
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        ({}, "objectstorage.us-phoenix-1.oraclecloud.com"),
+        ({"namespace": "told"}, "objectstorage.us-phoenix-1.oraclecloud.com"),
+        ({"enable_dual_stack": True}, "objectstorage.us-phoenix-1.ds.oci.oraclecloud.com"),
+        ({"realm_specific_endpoint": True}, "objectstorage.us-phoenix-1.oci.customer-oci.com"),
+        (
+            {"realm_specific_endpoint": True, "namespace": "told"},
+            "told.objectstorage.us-phoenix-1.oci.customer-oci.com",
+        ),
+    ],
+)
+def test_where_object_storage_is(cloud: Any, options: dict[str, Any], host: str) -> None:
+    arguments = {**cloud.login(), "endpoint": None, "auth_endpoint": None, "region": "us-phoenix-1"}
+    # A proxy is asked for the host by its name, and refuses.
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        port = proxy.getsockname()[1]
+        with outlast.Client(proxy=f"http://127.0.0.1:{port}") as client:
+            session = outlast.Session(client=client, **arguments, **options)
+            if "namespace" in options:
+                assert session.namespace() == "told"
+            upload = outlast.Uploader(session).start(
+                b"x", bucket_name=cloud.bucket, name="x", namespace="told", no_retry=True
+            )
+            proxy.settimeout(60)
+            connection, _ = proxy.accept()
+            with connection:
+                connection.settimeout(60)
+                asked = connection.makefile("rb").readline()
+                # Whatever follows is refused at once.
+                proxy.close()
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+            with pytest.raises(outlast.Error):
+                upload.wait(60)
+    assert asked == f"CONNECT {host}:443 HTTP/1.1\r\n".encode()
 
 
 def test_a_refused_generation_is_replaced_once(cloud: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import signal
@@ -138,6 +140,27 @@ def test_errors_say_what_the_service_said(cloud: Any, uploader: outlast.Uploader
         uploader.upload(b"x", bucket_name=cloud.bucket, name="x", opc_checksum_algorithm="MD4")
     with pytest.raises(TypeError):
         uploader.upload(7, bucket_name=cloud.bucket, name="x")  # type: ignore[arg-type]
+
+
+def test_bytes_without_the_checksum_that_was_vouched_for_are_not_stored(cloud: Any, uploader: outlast.Uploader) -> None:
+    def base64_of(algorithm: str, data: bytes) -> str:
+        return base64.b64encode(hashlib.new(algorithm, data).digest()).decode()
+
+    crc32c = {"yes": "yZRlqg==", "no": "AAAAAA=="}
+    for option, right, wrong in [
+        ("content_md5", base64_of("md5", b"hello world"), base64_of("md5", b"")),
+        ("opc_content_crc32c", crc32c["yes"], crc32c["no"]),
+        ("opc_content_sha256", base64_of("sha256", b"hello world"), base64_of("sha256", b"")),
+        ("opc_content_sha384", base64_of("sha384", b"hello world"), base64_of("sha384", b"")),
+    ]:
+        options: dict[str, Any] = {"bucket_name": cloud.bucket, "name": option}
+        with pytest.raises(outlast.IntegrityError, match="the bytes do not have the"):
+            uploader.upload(b"hello world", **options, **{option: wrong})
+        assert option not in [found["name"] for found in cloud.control("objects")]
+        uploader.upload(b"hello world", **options, **{option: right})
+        assert cloud.stored(option) == b"hello world"
+        with pytest.raises(outlast.InvalidInput, match="is sent in parts"):
+            uploader.upload(b"hello world", part_size=4, **options, **{option: right})
 
 
 def test_a_wait_ends_in_time_and_leaves_the_upload_alone(cloud: Any) -> None:

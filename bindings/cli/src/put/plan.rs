@@ -121,13 +121,13 @@ impl Plan {
         }
         let part_size = args.part_size.unwrap_or(if streams { STREAM_PART_MIB } else { FILE_PART_MIB }) * MIB;
         let single = args.no_multipart || source.size().is_some_and(|size| size <= part_size);
+        let (checksum, vouched) = vouched_checksum(args)?;
         let mut properties = properties(args, &source, &object)?;
-        let checksum = vouched_checksum(args, &mut properties)?;
+        properties.content_checksum = vouched;
         if single && args.parallel_upload_count.is_some() {
             warn("Warning: the file goes in one request, so --parallel-upload-count is ignored");
         }
-        let vouched = properties.content_md5.is_some() || properties.content_checksum.is_some();
-        if !single && vouched {
+        if !single && properties.is_vouched() {
             warn(
                 "Warning: checksums of the whole file (--content-md5, --opc-content-*) go with a single put only; ignored",
             );
@@ -221,32 +221,18 @@ fn properties(args: &PutArgs, source: &Source, object: &str) -> Outcome<ObjectPr
 }
 
 /// The additional checksum, and the value of it the user vouches for.
-fn vouched_checksum(args: &PutArgs, properties: &mut ObjectProperties) -> Outcome<ChecksumAlgorithm> {
+fn vouched_checksum(args: &PutArgs) -> Outcome<(ChecksumAlgorithm, Option<(ChecksumAlgorithm, String)>)> {
     let asked = args.opc_checksum_algorithm.map(|algorithm| match algorithm {
         SumAlgorithm::Crc32c => ChecksumAlgorithm::Crc32c,
         SumAlgorithm::Sha256 => ChecksumAlgorithm::Sha256,
         SumAlgorithm::Sha384 => ChecksumAlgorithm::Sha384,
     });
     let given = [
-        (ChecksumAlgorithm::Crc32c, &args.opc_content_crc32c, "--opc-content-crc32c"),
-        (ChecksumAlgorithm::Sha256, &args.opc_content_sha256, "--opc-content-sha256"),
-        (ChecksumAlgorithm::Sha384, &args.opc_content_sha384, "--opc-content-sha384"),
+        (ChecksumAlgorithm::Crc32c, args.opc_content_crc32c.clone()),
+        (ChecksumAlgorithm::Sha256, args.opc_content_sha256.clone()),
+        (ChecksumAlgorithm::Sha384, args.opc_content_sha384.clone()),
     ];
-    let mut given =
-        given.into_iter().filter_map(|(algorithm, value, flag)| Some((algorithm, value.clone()?, flag)));
-    let Some((algorithm, value, flag)) = given.next() else {
-        return Ok(asked.unwrap_or(ChecksumAlgorithm::Crc32c));
-    };
-    if let Some((_, _, other)) = given.next() {
-        return Err(Failure::usage(format!(
-            "{flag} and {other} exclude each other: the service takes one such checksum"
-        )));
-    }
-    if asked.is_some_and(|asked| asked != algorithm) {
-        return Err(Failure::usage(format!("{flag} does not go with this --opc-checksum-algorithm")));
-    }
-    properties.content_checksum = Some((algorithm, value));
-    Ok(algorithm)
+    Ok(oci::vouched_checksum(asked, given)?)
 }
 
 /// `{"name": "text"}`; names are taken with and without `opc-meta-`.

@@ -20,7 +20,7 @@ import {
 export async function everything(signal: AbortSignal): Promise<void> {
   await using client = new Client({ limitRate: 4n, stateDir: new URL('file:///var/lib/outlast'), workers: 2 });
   client.limitRate(null);
-  await using session = new Session({ client, profile: 'LAB', waitForLoginMs: 60_000 });
+  await using session = new Session({ client, profile: 'LAB', waitForLoginMs: 60_000, cliRcFile: 'rc', namespace: 'n' });
   const token: Token = await session.token({ timeoutMs: 1000, signal });
   const text: string = token.value;
   const ends: Date | null = token.expiresAt;
@@ -38,6 +38,8 @@ export async function everything(signal: AbortSignal): Promise<void> {
     metadata: { a: 'b' },
     storageTier: 'Archive',
     opcChecksumAlgorithm: 'SHA384',
+    opcContentSha384: 'AAAA',
+    contentMd5: 'AAAA',
     signal,
     onProgress: (now: Progress) => {
       const sent: bigint = now.sent;

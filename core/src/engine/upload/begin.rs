@@ -23,16 +23,22 @@ impl Upload {
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         plan::check_part_size(options.part_size)?;
+        let journal = journal.filter(|_| !options.single);
+        let single = journal.is_none()
+            && self.spec.source.size.is_some_and(|size| size <= options.part_size || options.single);
+        oci::check_properties(&options.properties, &options.precondition, single)?;
         let Some(size) = self.spec.source.size else {
             self.stream = Some(Stream::default());
             self.phase = Phase::Opening;
             return Ok(());
         };
-        let journal = journal.filter(|_| !options.single);
+        if !single {
+            self.check_unvouched()?;
+        }
         if let Some(journal) = journal {
             return self.go_on(journal, size);
         }
-        if size <= options.part_size || options.single {
+        if single {
             if size > oci::MAX_PART_BYTES {
                 let message = format!("a single put takes at most 50 GiB and the source has {size} bytes");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -44,6 +50,16 @@ impl Upload {
         self.plan = Some(Plan::new(size, options.part_size)?);
         self.intend(ctx);
         Ok(())
+    }
+
+    /// Refuses to send parts of an object for which the caller vouches as a whole: the service would not compare it.
+    pub(super) fn check_unvouched(&self) -> Result<(), Error> {
+        if !self.spec.options.properties.is_vouched() {
+            return Ok(());
+        }
+        let message = "a content MD5 or checksum is of the whole object and goes with a single put only, but this object is \
+                       sent in parts; use no multipart or larger parts, or restart what an earlier run began";
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     /// Goes on with what an earlier run left.

@@ -143,6 +143,13 @@ pub struct ObjectProperties {
     pub content_checksum: Option<(ChecksumAlgorithm, String)>,
 }
 
+impl ObjectProperties {
+    /// Whether the caller vouches for a checksum of the whole object, which goes with a single put only.
+    pub fn is_vouched(&self) -> bool {
+        self.content_md5.is_some() || self.content_checksum.is_some()
+    }
+}
+
 /// What becomes of a multipart upload that fails or is cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {

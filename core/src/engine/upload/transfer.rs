@@ -8,7 +8,7 @@ use super::{Phase, Stream, Upload, answered_facts, put_precondition, retry_budge
 use crate::engine::checksum::{Digests, Wanted, parse_crc32c, parse_md5, parse_sha256, parse_sha384};
 use crate::engine::command::{BodyRef, Command, CommandId, Filled, Notice};
 use crate::engine::credential::{Generation, Lease};
-use crate::engine::error::{Error, ErrorKind, Retry};
+use crate::engine::error::{Error, ErrorKind, HttpFacts, Retry};
 use crate::engine::machine::{Context, Standing};
 use crate::engine::upload::journal::Record;
 use crate::engine::wire::oci::{self, MAX_PARTS, ObjectFacts, Operation};
@@ -134,6 +134,8 @@ impl Upload {
         if self.phase == Phase::Opening {
             if self.stream.is_some_and(|stream| stream.ended) {
                 self.start_single(ctx);
+            } else if let Err(error) = self.check_unvouched() {
+                self.fail(error, ctx);
             } else {
                 self.intend(ctx);
             }
@@ -214,11 +216,30 @@ impl Upload {
                 if let (429 | 503, Some(knee)) = (facts.status, &mut self.knee) {
                     knee.refused(self.parts.permits(), ctx.now.mono);
                 }
-                let error = Error::new(ErrorKind::Service, format!("sending part {number}")).with_http(facts);
-                self.part_failed(number, error, after, ctx);
+                match self.not_taken(number, sent.as_ref(), facts) {
+                    Ok(error) => self.part_failed(number, error, after, ctx),
+                    Err(error) => self.fail(error, ctx),
+                }
             }
             Verdict::Fatal(error) => self.fail(error.during(&format!("sending part {number}")), ctx),
         }
+    }
+
+    /// Why a part is to be sent again. Errors: not again, for its bytes are not those that the caller vouches for.
+    fn not_taken(&mut self, number: u32, sent: Option<&Digests>, facts: HttpFacts) -> Result<Error, Error> {
+        let mut kind = ErrorKind::Service;
+        if self.single && self.spec.options.properties.is_vouched() && oci::unmatched(&facts) {
+            let ours = if self.stream.is_some() { Some(&self.parts.of(number).digests) } else { sent };
+            let wrong = ours.and_then(|ours| oci::wrongly_vouched(&self.spec.options.properties, ours));
+            if let Some(name) = wrong {
+                let message =
+                    format!("the bytes do not have the {name} that was given with them; nothing was stored");
+                return Err(Error::new(ErrorKind::Integrity, message).with_http(facts));
+            }
+            // Damaged on the way; or wrong, and nothing was computed here.
+            kind = ErrorKind::Integrity;
+        }
+        Ok(Error::new(kind, format!("sending part {number}")).with_http(facts))
     }
 
     /// A refusal: the part waits for the next credential, and it costs no retry.

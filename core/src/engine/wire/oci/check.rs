@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::super::encode::header_value;
-use crate::engine::checksum::{parse_crc32c, parse_md5, parse_sha256, parse_sha384};
+use super::request::{algorithm_name, checksum_header};
+use crate::engine::checksum::{Digests, parse_crc32c, parse_md5, parse_sha256, parse_sha384};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
 use crate::engine::upload::spec::{ChecksumAlgorithm, CustomerKey, ObjectProperties, Precondition, Target};
@@ -109,6 +110,50 @@ pub fn check_properties(
         }
         _ => Ok(()),
     }
+}
+
+/// The additional checksum to ask of the service, and the value of it that the caller vouches for. `given` are values in
+/// base64; one without `asked` says which algorithm is asked for. Nothing asked, nothing given: CRC32C.
+///
+/// Errors: `InvalidInput` by the names of the headers: two values, or one that is not of the algorithm asked for.
+pub fn vouched_checksum(
+    asked: Option<ChecksumAlgorithm>,
+    given: [(ChecksumAlgorithm, Option<String>); 3],
+) -> Result<(ChecksumAlgorithm, Option<(ChecksumAlgorithm, String)>), Error> {
+    let mut given = given.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
+    let Some((algorithm, value)) = given.next() else {
+        return Ok((asked.unwrap_or(ChecksumAlgorithm::Crc32c), None));
+    };
+    let header = checksum_header(algorithm);
+    if let Some((other, _)) = given.next() {
+        let other = checksum_header(other);
+        return Err(invalid(&format!(
+            "{header} and {other} exclude each other: the service takes one such checksum"
+        )));
+    }
+    match asked.filter(|asked| *asked != algorithm) {
+        Some(asked) => {
+            let asked = algorithm_name(asked);
+            Err(invalid(&format!("{header} does not go with the opc-checksum-algorithm {asked}")))
+        }
+        None => Ok((algorithm, Some((algorithm, value)))),
+    }
+}
+
+/// The checksum that the caller vouches for and the bytes do not have, by its name; `None` also when it was not computed.
+pub fn wrongly_vouched(properties: &ObjectProperties, ours: &Digests) -> Option<&'static str> {
+    let differs = |told: Option<bool>| told == Some(false);
+    let md5 = properties.content_md5.as_deref().and_then(parse_md5);
+    if differs(ours.md5.and_then(|ours| Some(ours == md5?))) {
+        return Some("MD5");
+    }
+    let (algorithm, text) = properties.content_checksum.as_ref()?;
+    let wrong = differs(match algorithm {
+        ChecksumAlgorithm::Crc32c => ours.crc32c.and_then(|ours| Some(ours == parse_crc32c(text)?)),
+        ChecksumAlgorithm::Sha256 => ours.sha256.and_then(|ours| Some(ours == parse_sha256(text)?)),
+        ChecksumAlgorithm::Sha384 => ours.sha384.and_then(|ours| Some(ours == parse_sha384(text)?)),
+    });
+    wrong.then(|| algorithm_name(*algorithm))
 }
 
 /// Reads a customer's encryption key: the base64 of 32 bytes, spaces and line ends around it ignored.
@@ -286,6 +331,53 @@ mod tests {
         }
         let error = check_properties(&ObjectProperties::default(), &Precondition::Etag(String::new()), true);
         assert_eq!(error.unwrap_err().to_string(), "the expected etag is empty");
+    }
+
+    #[test]
+    fn one_checksum_is_vouched_for_and_says_what_is_asked() {
+        use ChecksumAlgorithm::{Crc32c, Sha256, Sha384};
+        let vouched = |asked, values: [Option<&str>; 3]| {
+            let [crc32c, sha256, sha384] = values.map(|value| value.map(str::to_owned));
+            vouched_checksum(asked, [(Crc32c, crc32c), (Sha256, sha256), (Sha384, sha384)])
+        };
+        assert_eq!(vouched(None, [None; 3]).unwrap(), (Crc32c, None));
+        assert_eq!(vouched(Some(Sha384), [None; 3]).unwrap(), (Sha384, None));
+        for asked in [None, Some(Sha256)] {
+            let found = vouched(asked, [None, Some("x"), None]).unwrap();
+            assert_eq!(found, (Sha256, Some((Sha256, "x".to_owned()))));
+        }
+        for (asked, values, expected) in [
+            (
+                None,
+                [Some("x"), None, Some("y")],
+                "opc-content-crc32c and opc-content-sha384 exclude each other: the service takes one such checksum",
+            ),
+            (
+                Some(Crc32c),
+                [None, Some("x"), None],
+                "opc-content-sha256 does not go with the opc-checksum-algorithm CRC32C",
+            ),
+        ] {
+            let error = vouched(asked, values).unwrap_err();
+            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, expected));
+        }
+    }
+
+    #[test]
+    fn only_a_checksum_that_was_computed_is_known_to_be_wrong() {
+        let md5 = with(|p| p.content_md5 = Some("1B2M2Y8AsgTpgAmY7PhCfg==".into()));
+        let crc32c = with(|p| p.content_checksum = Some((ChecksumAlgorithm::Crc32c, "4waSgw==".into())));
+        let right = Digests {
+            md5: parse_md5("1B2M2Y8AsgTpgAmY7PhCfg=="),
+            crc32c: parse_crc32c("4waSgw=="),
+            ..Digests::default()
+        };
+        let wrong = Digests { md5: Some([7; 16]), crc32c: Some(7), ..Digests::default() };
+        for (properties, name) in [(md5, "MD5"), (crc32c, "CRC32C")] {
+            assert_eq!(wrongly_vouched(&properties, &Digests::default()), None);
+            assert_eq!(wrongly_vouched(&properties, &right), None);
+            assert_eq!(wrongly_vouched(&properties, &wrong), Some(name));
+        }
     }
 
     #[test]

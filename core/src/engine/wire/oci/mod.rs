@@ -8,7 +8,9 @@ mod reply;
 mod request;
 mod verdict;
 
-pub use check::{MAX_OBJECT_NAME_BYTES, check_properties, check_target, customer_key};
+pub use check::{
+    MAX_OBJECT_NAME_BYTES, check_properties, check_target, customer_key, vouched_checksum, wrongly_vouched,
+};
 pub use date::parse_rfc3339;
 pub use reply::{
     ObjectFacts, Page, PartEntry, UploadEntry, object_facts, parse_created, parse_namespace, parse_parts,
@@ -18,7 +20,7 @@ pub use request::{
     abort, bucket, commit, create_upload, delete_object, head_object, list_parts, list_uploads, namespace,
     put_object, upload_part,
 };
-pub(crate) use verdict::harmless;
+pub(crate) use verdict::{harmless, unmatched};
 pub use verdict::{http_facts, retry_after, verdict};
 
 /// Highest part number, and so the largest number of parts. Source: service limits, `oci.md` 3.5.

@@ -228,7 +228,7 @@ fn meta_name(name: &str) -> String {
     if name.starts_with("opc-meta-") { name } else { format!("opc-meta-{name}") }
 }
 
-fn algorithm_name(algorithm: ChecksumAlgorithm) -> &'static str {
+pub(super) fn algorithm_name(algorithm: ChecksumAlgorithm) -> &'static str {
     match algorithm {
         ChecksumAlgorithm::Crc32c => "CRC32C",
         ChecksumAlgorithm::Sha256 => "SHA256",
@@ -236,7 +236,7 @@ fn algorithm_name(algorithm: ChecksumAlgorithm) -> &'static str {
     }
 }
 
-fn checksum_header(algorithm: ChecksumAlgorithm) -> &'static str {
+pub(super) fn checksum_header(algorithm: ChecksumAlgorithm) -> &'static str {
     match algorithm {
         ChecksumAlgorithm::Crc32c => "opc-content-crc32c",
         ChecksumAlgorithm::Sha256 => "opc-content-sha256",

@@ -39,7 +39,7 @@ pub fn verdict(operation: Operation, reply: &Reply) -> Verdict {
     let code = facts.code.as_deref().unwrap_or_default();
     match reply.status {
         401 => Verdict::Refused(facts),
-        400 if code.starts_with("Unmatched") => Verdict::Again(facts.retry_after, facts),
+        400 if unmatched(&facts) => Verdict::Again(facts.retry_after, facts),
         404 if operation.names_upload() => Verdict::UploadGone(facts),
         409 if matches!(code, "" | "ConcurrentObjectUpdate" | "IncorrectState" | "LockConflict") => {
             Verdict::Again(facts.retry_after, facts)
@@ -48,6 +48,11 @@ pub fn verdict(operation: Operation, reply: &Reply) -> Verdict {
         408 | 429 | 500..=599 => Verdict::Again(facts.retry_after, facts),
         _ => Verdict::Fatal(fatal(operation, facts)),
     }
+}
+
+/// Whether the body that arrived does not have the checksum that was told with it.
+pub(crate) fn unmatched(facts: &HttpFacts) -> bool {
+    facts.status == 400 && facts.code.as_deref().is_some_and(|code| code.starts_with("Unmatched"))
 }
 
 fn fatal(operation: Operation, facts: HttpFacts) -> Error {
