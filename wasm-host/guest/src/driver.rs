@@ -40,6 +40,8 @@ const WISH_TIMEOUT: Duration = Duration::from_mins(2);
 const LOOKS: u32 = 6;
 /// Time between these looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// While some requests have always something to do, the others are looked at this often.
+const GLANCE_EVERY: Duration = Duration::from_millis(10);
 /// A host that stays away longer than this between two steps has been asleep, and so have the requests.
 const ABSENCE: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,7 @@ pub(crate) struct Driver {
     wish: Option<Wish>,
     notices: Vec<Notice>,
     left_at: Mono,
+    polled_at: Mono,
 }
 
 /// A request and whose it is.
@@ -112,6 +115,7 @@ impl Driver {
             wish: None,
             notices: Vec::new(),
             left_at: now.mono,
+            polled_at: now.mono,
         })
     }
 
@@ -225,6 +229,9 @@ impl Driver {
         busy |= self.look(now);
         self.collect();
         let now = clock::mono();
+        if busy && now - self.polled_at >= GLANCE_EVERY {
+            self.glance();
+        }
         let told = eager && !self.notices.is_empty();
         now < until && (busy || told || self.wait(now, until))
     }
@@ -441,7 +448,7 @@ impl Driver {
         true
     }
 
-    /// Which requests have moved since the last step: a short one would never see it otherwise.
+    /// Which requests have moved since the last look: a short step, or one that is busy with others, would never see it.
     fn glance(&mut self) {
         if !self.in_flight.is_empty() {
             self.poll(Duration::ZERO);
@@ -458,6 +465,7 @@ impl Driver {
             owners.resize(pollables.len() - 1, *id);
         }
         let ready = poll(&pollables);
+        self.polled_at = clock::mono();
         for at in ready {
             let Some(id) = usize::try_from(at).ok().and_then(|at| owners.get(at.checked_sub(1)?)) else {
                 continue;

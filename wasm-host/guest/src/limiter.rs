@@ -13,6 +13,9 @@ pub(crate) struct Limiter {
 
 /// How far ahead of the clock bytes may be granted.
 const AHEAD: Duration = Duration::from_millis(100);
+/// A grant is worth so much time, unless less is wanted: many requests that share a rate would live on crumbs, each with a
+/// call of the host.
+const WORTH: Duration = Duration::from_millis(50);
 
 impl Limiter {
     /// At most `rate` bytes per second; at least one.
@@ -24,19 +27,38 @@ impl Limiter {
     pub(crate) fn grant(&mut self, wanted: u64, now: Mono) -> u64 {
         self.granted_until = self.granted_until.max(now);
         let room = (now + AHEAD) - self.granted_until;
-        let bytes =
-            u64::try_from(room.as_nanos() * u128::from(self.rate) / 1_000_000_000).unwrap_or(u64::MAX);
-        // Slow rates still move: one byte whenever there is any room at all.
-        let granted = if room.is_zero() { 0 } else { wanted.min(bytes.max(1)) };
-        let nanos = u128::from(granted) * 1_000_000_000 / u128::from(self.rate);
-        self.granted_until =
-            self.granted_until + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let room = self.in_time(room);
+        let granted = if room >= self.least().min(wanted) {
+            wanted.min(room)
+        } else {
+            // Slow rates still move: a byte takes longer than may be granted ahead.
+            wanted.min(u64::from(self.granted_until == now))
+        };
+        self.granted_until = self.granted_until + self.time_of(granted);
         granted
+    }
+
+    /// So many of the granted bytes were not sent.
+    pub(crate) fn give_back(&mut self, bytes: u64) {
+        self.granted_until = Mono(self.granted_until.0.saturating_sub(self.time_of(bytes)));
+    }
+
+    fn time_of(&self, bytes: u64) -> Duration {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.rate);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn in_time(&self, time: Duration) -> u64 {
+        u64::try_from(time.as_nanos() * u128::from(self.rate) / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    fn least(&self) -> u64 {
+        self.in_time(WORTH).max(1)
     }
 
     /// When there is room again.
     pub(crate) fn next(&self) -> Mono {
-        Mono(self.granted_until.0.saturating_sub(AHEAD / 2))
+        Mono(self.granted_until.0.saturating_sub(AHEAD.saturating_sub(self.time_of(self.least()))))
     }
 }
 
@@ -51,11 +73,37 @@ mod tests {
             let (mut sent, mut now) = (0, Mono(Duration::from_secs(5)));
             let end = now + Duration::from_secs(10);
             while now < end {
-                sent += limiter.grant(u64::MAX, now);
+                let granted = limiter.grant(u64::MAX, now);
+                limiter.give_back(granted / 2);
+                sent += granted - granted / 2;
                 now = now + Duration::from_millis(7);
             }
             let (least, most) = (rate * 9, rate * 11 + 1);
             assert!((least..=most).contains(&sent), "{sent} at {rate}");
+        }
+    }
+
+    #[test]
+    fn nobody_gets_crumbs_or_asks_in_vain() {
+        for rate in [3u64, 1000, 5 << 20] {
+            let mut limiter = Limiter::new(rate);
+            let mut now = Mono(Duration::from_secs(5));
+            let end = now + Duration::from_secs(5);
+            let (mut asked, mut given) = (0u64, 0);
+            while now < end {
+                // Fifteen requests share the rate.
+                for _ in 0..15 {
+                    let granted = limiter.grant(64 << 10, now);
+                    assert!(granted == 0 || granted >= limiter.least().min(64 << 10), "{granted} at {rate}");
+                    (asked, given) = (asked + 1, given + u64::from(granted > 0));
+                    now = now + Duration::from_micros(1);
+                }
+                now = now.max(limiter.next());
+            }
+            assert!(
+                given > 0 && asked <= 15 * (given + 1),
+                "{asked} times asked for {given} grants at {rate}"
+            );
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The command `outlast-wasm` and the example, run as a user runs them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::common::{self, BUCKET, Lab, MIB, bytes, component};
+use outlast_cloud::Config;
 
 /// `outlast-wasm put` to this cloud, with nothing of this machine's surroundings.
 fn put(lab: &Lab, more: &[&str]) -> Command {
@@ -44,6 +46,25 @@ fn a_file_is_stored_and_told_in_the_official_words() {
     let (code, _, told) = run(&mut put(&lab, &["--file", path, "--no-overwrite"]));
     assert_eq!(code, Some(1), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn many_requests_share_a_slow_rate_while_the_token_is_renewed() {
+    // Compiled before anybody signs in: the token is short.
+    let other = Lab::start();
+    let small = other.file("small", 1);
+    assert_eq!(run(&mut put(&other, &["--file", small.to_str().expect("UTF-8")])).0, Some(0));
+    let lab = Lab::with(Config::default().token_life_s(8));
+    let path = lab.file("slow", 24 * MIB);
+    let flags = ["--part-size", "1", "--parallel-upload-count", "15", "--limit-rate", "2M"];
+    let began = common::now();
+    let (code, _, told) = run(put(&lab, &flags).arg("--file").arg(path));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(began.elapsed().as_secs() >= 11, "{:?}", began.elapsed());
+    assert!(lab.control.stats().refreshes >= 1);
+    lab.assert_stored("slow", &bytes("slow", 24 * MIB));
+    let mode = std::fs::metadata(lab.token_file()).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a token that was rewritten");
 }
 
 #[test]

@@ -192,3 +192,8 @@ pub async fn await_notice(notices: &mut Notices, wanted: impl Fn(&Notice) -> boo
 pub fn told(notices: &mut Notices) -> Vec<Notice> {
     std::iter::from_fn(|| notices.try_next()).collect()
 }
+
+#[expect(clippy::disallowed_methods, reason = "how long an upload took is compared")]
+pub fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -21,8 +21,8 @@ use outlast_core::engine::upload::spec::{OnFailure, Precondition, Target, Upload
 use outlast_core::engine::wire::Method;
 use outlast_core::{Error, ErrorKind, Retry};
 use outlast_wasm_host::{
-    Client, ClientOptions, Endpoints, Notices, Request, Session, SessionSpec,
-    SourceSpec, Supplier, Upload, UploadSource,
+    Client, ClientOptions, Endpoints, Notices, Request, Session, SessionSpec, SourceSpec, Supplier, Upload,
+    UploadSource,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -138,7 +138,7 @@ impl Stage {
             session: None,
             generation: Generation(0),
             upload: None,
-            began: now(),
+            began: common::now(),
             events: BTreeMap::new(),
             at: "setting up".into(),
         };
@@ -337,7 +337,7 @@ impl Stage {
         let target = Target { namespace, bucket, object: text(&step["object"]).to_owned() };
         self.events.clear();
         while self.notices.try_next().is_some() {}
-        self.began = now();
+        self.began = common::now();
         self.upload = Some(self.client.upload(self.session(), source, target, options).await);
     }
 
@@ -572,9 +572,4 @@ fn known(what: &str, value: &Value, keys: &[&str]) {
     for key in value.as_object().into_iter().flatten().map(|(key, _)| key) {
         assert!(keys.contains(&key.as_str()), "{what}: unknown key {key}");
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long an upload took is compared")]
-fn now() -> Instant {
-    Instant::now()
 }

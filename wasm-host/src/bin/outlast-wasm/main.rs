@@ -51,6 +51,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome {
+    // A component cannot say who may read what it writes, and it writes tokens.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let list = json_input::expand(argv::normalise(std::env::args_os()))?;
     let cli = match Cli::try_parse_from(&list) {
         Ok(cli) => cli,
