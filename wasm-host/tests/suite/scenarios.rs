@@ -19,7 +19,7 @@ use outlast_core::engine::credential::Generation;
 use outlast_core::engine::secret::Secret;
 use outlast_core::engine::upload::spec::{OnFailure, Precondition, Target, UploadOptions};
 use outlast_core::engine::wire::Method;
-use outlast_core::{Error, ErrorKind, Retry};
+use outlast_core::{Error, Retry};
 use outlast_wasm_host::{
     Client, ClientOptions, Endpoints, Notices, Request, Session, SessionSpec, SourceSpec, Supplier, Upload,
     UploadSource,
