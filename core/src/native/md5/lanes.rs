@@ -20,25 +20,34 @@ pub(super) fn compress(lanes: &mut [([u32; 4], &[u8])], len: usize) {
     assert!(len.is_multiple_of(BLOCK) && lanes.iter().all(|(_, bytes)| bytes.len() >= len));
     #[cfg(target_arch = "x86_64")]
     if lanes.len() > 1 && std::arch::is_x86_feature_detected!("avx2") {
-        let rotates =
-            std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl");
-        for now in lanes.chunks_mut(16) {
-            match now {
-                [(state, bytes)] => block::compress(state, &bytes[..len]),
-                // SAFETY: the processor has these features, as was just asked.
-                _ if rotates && now.len() > 8 => unsafe { vectors::compress_avx512::<2>(now, len) },
-                // SAFETY: as above.
-                _ if rotates => unsafe { vectors::compress_avx512::<1>(now, len) },
-                // SAFETY: the processor has AVX2, as was just asked.
-                _ if now.len() > 8 => unsafe { vectors::compress::<2, false>(now, len) },
-                // SAFETY: as above.
-                _ => unsafe { vectors::compress::<1, false>(now, len) },
-            }
-        }
-        return;
+        return in_vectors(lanes, len, rotates());
     }
     for (state, bytes) in lanes {
         block::compress(state, &bytes[..len]);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn rotates() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl")
+}
+
+/// On a processor with AVX2, and with AVX-512VL where `rotate` is true.
+#[cfg(target_arch = "x86_64")]
+fn in_vectors(lanes: &mut [([u32; 4], &[u8])], len: usize, rotate: bool) {
+    assert!(std::arch::is_x86_feature_detected!("avx2") && (!rotate || rotates()));
+    for now in lanes.chunks_mut(16) {
+        match now {
+            [(state, bytes)] => block::compress(state, &bytes[..len]),
+            // SAFETY: the processor has these features, as was just asked.
+            _ if rotate && now.len() > 8 => unsafe { vectors::compress_avx512::<2>(now, len) },
+            // SAFETY: as above.
+            _ if rotate => unsafe { vectors::compress_avx512::<1>(now, len) },
+            // SAFETY: the processor has AVX2, as was just asked.
+            _ if now.len() > 8 => unsafe { vectors::compress::<2, false>(now, len) },
+            // SAFETY: as above.
+            _ => unsafe { vectors::compress::<1, false>(now, len) },
+        }
     }
 }
 
@@ -199,6 +208,21 @@ mod tests {
 
     #[test]
     fn any_number_of_lanes_gives_the_crates_digests() {
+        digests(compress);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_vector_that_this_processor_has_does() {
+        if std::arch::is_x86_feature_detected!("avx2") {
+            digests(|lanes, len| in_vectors(lanes, len, false));
+        }
+        if rotates() {
+            digests(|lanes, len| in_vectors(lanes, len, true));
+        }
+    }
+
+    fn digests(compress: impl Fn(&mut [([u32; 4], &[u8])], usize)) {
         let mut random = Random::new(5);
         for count in 0..=40_usize {
             let messages: Vec<Vec<u8>> = (0..count)

@@ -121,7 +121,8 @@ impl Vault {
         }
     }
 
-    /// What is stored for jobs of this session, with their names. A file that does not open is nobody's.
+    /// What is stored for jobs of this session, with their names. A file that does not open is left out: its job
+    /// could not go on either.
     ///
     /// Errors: `State`: the directory cannot be read.
     pub fn jobs(&self) -> Result<Vec<(String, Record)>, Error> {
