@@ -16,8 +16,9 @@ pub const SECRET: &str = "p%2B+ :s/ecret";
 /// How long a server may take to start on a busy machine.
 const START: Duration = Duration::from_mins(8);
 
-/// Runs a program that knows nothing of its stdin, and ends it when that closes.
-const UNTIL_STDIN_CLOSES: &str = r#"bash "$0" "$@" </dev/null & cat >/dev/null; kill -KILL $!; wait"#;
+/// Runs a program that knows nothing of its stdin, and ends it and what it has started when that closes.
+const UNTIL_STDIN_CLOSES: &str =
+    r#"setsid bash "$0" "$@" </dev/null & cat >/dev/null; kill -KILL -- -$!; wait"#;
 
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
