@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use once_cell::race::OnceBox;
-use rustls::pki_types::CertificateDer;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::engine::error::{Error, ErrorKind};
 
@@ -18,23 +21,83 @@ const MAX_BUNDLE: u64 = 16 << 20;
 /// The crypto provider is chosen here and not installed for the process: a library must not decide that for its host.
 /// Errors: `Config` when the bundle cannot be read or holds no certificate.
 pub fn client_config(bundle: Option<&Path>) -> Result<ClientConfig, Error> {
-    let mut roots = machine_roots();
+    let mut roots = RootCertStore::empty();
     if let Some(path) = bundle {
         for certificate in read_bundle(path)? {
             roots.add(certificate).map_err(|error| unusable(path, &error.to_string()))?;
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = Verifier { bundle: roots, provider: Arc::clone(&provider), webpki: OnceBox::new() };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("the ring provider supports TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
+        .expect("the provider supports TLS 1.2 and 1.3")
+        // rustls calls every verifier dangerous that is not its own; this one only makes its own later.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(config)
 }
 
-/// The machine's roots. Reading and parsing them takes longer than everything else about a client, so a process does it
-/// once; that there were none is not remembered, for they may be installed while the process runs. Threads that begin together
+/// The usual verifier, made when the first server wants to be trusted: reading the machine's roots takes longer than
+/// everything else about a client, and many a client only ever talks to loopback.
+#[derive(Debug)]
+struct Verifier {
+    bundle: RootCertStore,
+    provider: Arc<CryptoProvider>,
+    webpki: OnceBox<Arc<WebPkiServerVerifier>>,
+}
+
+impl Verifier {
+    fn webpki(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        let make = || {
+            let mut roots = machine_roots();
+            roots.roots.extend(self.bundle.roots.iter().cloned());
+            let builder =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider));
+            // It refuses to be without roots. They may be installed while the process runs, so this is not kept.
+            builder.build().map(Box::new).map_err(|_| CertificateError::UnknownIssuer.into())
+        };
+        self.webpki.get_or_try_init(make).map(AsRef::as_ref)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.webpki()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The machine's roots, read once by a process; that there were none is not remembered. Threads that begin together
 /// read them each: one that waited would wait for ever in a child that was forked off meanwhile.
 fn machine_roots() -> RootCertStore {
     static ROOTS: OnceBox<RootCertStore> = OnceBox::new();
@@ -43,7 +106,6 @@ fn machine_roots() -> RootCertStore {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() { Err(roots) } else { Ok(Box::new(roots)) }
     };
-    // A machine without roots can still talk to loopback, and to servers known by a bundle.
     ROOTS.get_or_try_init(read).map_or_else(|none| none, Clone::clone)
 }
 

@@ -2,14 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-#[cfg(not(target_arch = "wasm32"))]
-use crc32c::crc32c_append;
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Sha256, Sha384};
-
-#[cfg(target_arch = "wasm32")]
-use super::crc_fold::append as crc32c_append;
 
 /// Which checksums to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +99,7 @@ impl Hasher {
     /// All algorithms walk over one slice of this size before the next, so that it is read from the first-level
     /// cache by all but the first (32 KiB is the smallest such cache in use). A component rarely wants more than one, and
     /// folds long slices better.
-    const SLICE_BYTES: usize = if cfg!(target_arch = "wasm32") { 64 * 1024 } else { 16 * 1024 };
+    const SLICE_BYTES: usize = if cfg!(target_family = "wasm") { 64 * 1024 } else { 16 * 1024 };
 
     /// Starts with no bytes seen.
     pub fn new(wanted: Wanted) -> Self {
@@ -146,6 +141,24 @@ impl Hasher {
             sha384: self.sha384.map(|hash| hash.finalize().into()),
         }
     }
+}
+
+/// The CRC-32C `crc` of some bytes, continued with further `bytes`.
+#[cfg(not(target_family = "wasm"))]
+fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
+    use crc_fast::{CrcAlgorithm, Digest};
+    // The crate counts without the complement at both ends.
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!crc));
+    digest.update(bytes);
+    u32::try_from(digest.finalize()).expect("it has 32 bits")
+}
+
+#[cfg(target_family = "wasm")]
+use super::crc_fold::append as crc32c_append;
+
+/// CRC-32C of `bytes`.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c_append(0, bytes)
 }
 
 /// CRC-32C of `a`'s bytes followed by `b`'s, without the bytes.

@@ -14,7 +14,7 @@ pub mod checksum;
 pub mod claims;
 pub mod command;
 pub mod config;
-#[cfg(any(test, target_arch = "wasm32"))]
+#[cfg(any(test, target_family = "wasm"))]
 mod crc_fold;
 pub mod credential;
 pub mod error;

@@ -131,7 +131,7 @@ async fn main() -> Result<(), Failure> {
     let grant = session_grant(&std::fs::read_to_string(&args.token_file)?, key)?;
     let host = args.endpoint.split("://").nth(1).unwrap_or_default().to_owned();
     // The workspace's reqwest brings no provider of its own; the sink speaks plain HTTP anyway.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder().http1_only().pool_max_idle_per_host(args.parallel).build()?;
     let uploader = Arc::new(Uploader {
         client,

@@ -9,26 +9,27 @@ use pkcs8::der::asn1::AnyRef;
 use pkcs8::pkcs5::Error as Pkcs5Error;
 use pkcs8::{EncryptedPrivateKeyInfo, PrivateKeyInfo};
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::pkcs1v15::SigningKey as Pkcs1v15;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rsa::rand_core::CryptoRngCore;
-use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
-use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
-use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
+use rsa::traits::PublicKeyParts as _;
+use rsa::{RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::blinding::Blinding;
+#[cfg(feature = "native")]
+use super::fast::Signer;
 use super::legacy;
 use super::pem::{Encoding, damaged, find_key, problem};
+#[cfg(not(feature = "native"))]
+use super::portable::Signer;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::secret::Secret;
 
 /// A private RSA key, ready to sign. Zeroised on drop; Debug shows the fingerprint only.
 #[derive(Clone)]
 pub struct SigningKey {
-    signer: Pkcs1v15<Sha256>,
-    blinding_secret: Zeroizing<[u8; 32]>,
+    key: RsaPrivateKey,
+    signer: Signer,
     fingerprint: String,
     public_key_pem: String,
 }
@@ -87,14 +88,7 @@ impl SigningKey {
             let colon = if index == 0 { "" } else { ":" };
             write!(fingerprint, "{colon}{byte:02x}").expect("writing to a string cannot fail");
         }
-        let exponent = Zeroizing::new(key.d().to_bytes_be());
-        let secret = Sha256::new().chain_update(b"outlast blinding").chain_update(&exponent[..]).finalize();
-        Ok(SigningKey {
-            signer: Pkcs1v15::new(key),
-            blinding_secret: Zeroizing::new(secret.into()),
-            fingerprint,
-            public_key_pem,
-        })
+        Ok(SigningKey { signer: Signer::new(&key)?, key, fingerprint, public_key_pem })
     }
 
     /// MD5 of the DER SubjectPublicKeyInfo: 16 lower-case hex pairs joined by `:`.
@@ -109,8 +103,7 @@ impl SigningKey {
 
     /// The private key as unencrypted PKCS#8 PEM, lines ended by LF, without a label behind it.
     pub fn to_pkcs8_pem(&self) -> Secret<String> {
-        let key: &RsaPrivateKey = self.signer.as_ref();
-        let pem = key.to_pkcs8_pem(LineEnding::LF).expect("a key that was read or made can be encoded");
+        let pem = self.key.to_pkcs8_pem(LineEnding::LF).expect("a key that was read or made can be encoded");
         Secret::new(String::clone(&pem))
     }
 
@@ -119,26 +112,20 @@ impl SigningKey {
     /// The private operation is blinded, and its result is checked before it leaves.
     /// Errors: `Internal`, when the machine miscomputes.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut blinding = Blinding::new(&self.blinding_secret, message);
-        let signature = self.signer.try_sign_with_rng(&mut blinding, message);
-        let failed = |error| Error::new(ErrorKind::Internal, format!("signing failed: {error}"));
-        signature.map(|signature| signature.to_vec()).map_err(failed)
+        self.signer.sign(&Sha256::digest(message).into())
     }
 
     /// [`SigningKey::sign`] of a message of which only the SHA-256 is known; the signature is the same.
     ///
     /// Errors: as there.
     pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, Error> {
-        let key: &RsaPrivateKey = self.signer.as_ref();
-        let mut blinding = Blinding::new(&self.blinding_secret, digest);
-        key.sign_with_rng(&mut blinding, Pkcs1v15Sign::new::<Sha256>(), digest)
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("signing failed: {error}")))
+        self.signer.sign(digest)
     }
 
     /// Whether `modulus` and `exponent` (big-endian, leading zeros allowed) are this key's public half.
     pub fn has_public_numbers(&self, modulus: &[u8], exponent: &[u8]) -> bool {
-        let key: &RsaPrivateKey = self.signer.as_ref();
-        key.n().to_bytes_be() == strip_zeros(modulus) && key.e().to_bytes_be() == strip_zeros(exponent)
+        self.key.n().to_bytes_be() == strip_zeros(modulus)
+            && self.key.e().to_bytes_be() == strip_zeros(exponent)
     }
 }
 
@@ -146,6 +133,10 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.fingerprint)
     }
+}
+
+pub(super) fn failed(error: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Internal, format!("signing failed: {error}"))
 }
 
 fn strip_zeros(number: &[u8]) -> &[u8] {
@@ -212,6 +203,7 @@ fn decrypt_pkcs8(der: &[u8], passphrase: &str) -> Result<Option<Zeroizing<Vec<u8
 mod tests {
     use serde_json::Value;
 
+    use super::super::blinding::Blinding;
     use super::super::vectors;
     use super::*;
 
@@ -504,13 +496,7 @@ mod tests {
         assert!(
             key.public_key_pem().starts_with("-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A")
         );
-        assert!(key.has_public_numbers(
-            &{
-                let key: &RsaPrivateKey = key.signer.as_ref();
-                [&[0, 0], &key.n().to_bytes_be()[..]].concat()
-            },
-            &[1, 0, 1]
-        ));
+        assert!(key.has_public_numbers(&[&[0, 0], &key.key.n().to_bytes_be()[..]].concat(), &[1, 0, 1]));
         assert!(!key.has_public_numbers(&[1], &[1, 0, 1]));
         let pem = key.to_pkcs8_pem();
         let debug = format!("{key:?}");

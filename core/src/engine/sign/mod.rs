@@ -2,10 +2,15 @@
 //!
 //! Source: `oci.md` section 2 and its ten test vectors. Algorithm `rsa-sha256`: RSA PKCS#1 v1.5 over SHA-256.
 
+#[cfg(any(test, not(feature = "native")))]
 mod blinding;
+#[cfg(feature = "native")]
+mod fast;
 mod key;
 mod legacy;
 mod pem;
+#[cfg(any(test, not(feature = "native")))]
+mod portable;
 mod string;
 
 pub use key::SigningKey;

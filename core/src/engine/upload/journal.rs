@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{SourceIdentity, Target};
-use crate::engine::checksum::Digests;
+use crate::engine::checksum::{Digests, crc32c};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::time::UnixMillis;
 
@@ -100,7 +100,7 @@ pub struct JournalState {
 /// One record as a journal line, line feed included.
 pub fn encode(record: &Record) -> String {
     let json = serde_json::to_string(record).expect("records hold no maps with non-string keys");
-    format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()))
+    format!("{:08x} {json}\n", crc32c(json.as_bytes()))
 }
 
 /// Reads a journal. `Ok(None)`: nothing usable was ever written (empty, or only a torn first line).
@@ -148,7 +148,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<JournalState>, Error> {
 fn decode_line(line: &[u8]) -> Option<Record> {
     let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (sum, json) = text.split_once(' ')?;
-    if sum.len() != 8 || u32::from_str_radix(sum, 16).ok()? != crc32c::crc32c(json.as_bytes()) {
+    if sum.len() != 8 || u32::from_str_radix(sum, 16).ok()? != crc32c(json.as_bytes()) {
         return None;
     }
     serde_json::from_str(json).ok()
