@@ -160,12 +160,27 @@ impl SourceFile {
         self.place.stat().map(|stat| identity(path, &stat)).map_err(|code| unreadable(path, code))
     }
 
-    /// Up to `len` bytes from `offset`; at least one.
+    /// The `len` bytes from `offset`, in as many reads as the host makes of it.
     ///
     /// Errors: `SourceChanged` when the file ends before, `Source`.
     pub(crate) fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
+        let mut block = self.read_some(offset, len)?;
+        let mut left = len - block.len() as u64;
+        // wasmtime reads 64 KiB at once; what is handed on in pieces costs its sender a wake-up for each.
+        block.reserve_exact(usize::try_from(left).unwrap_or(0));
+        while left > 0 {
+            let more = self.read_some(offset + len - left, left)?;
+            left -= more.len() as u64;
+            block.extend_from_slice(&more);
+        }
+        Ok(block)
+    }
+
+    /// Up to `len` bytes from `offset`; at least one, never more, whatever the host gives.
+    fn read_some(&self, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
         let path = self.place.shown();
-        let (block, _) = self.file.read(len, offset).map_err(|code| unreadable(path, code))?;
+        let (mut block, _) = self.file.read(len, offset).map_err(|code| unreadable(path, code))?;
+        block.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         if block.is_empty() {
             return Err(Error::new(
                 ErrorKind::SourceChanged,
