@@ -132,7 +132,7 @@ fn upload(lab: &Lab, component: &Path, options: &str) -> Output {
 fn a_file_goes_in_parallel_parts() {
     let lab = Lab::start();
     // Slow enough for all of them to meet.
-    lab.control.change(|settings| settings.bandwidth_bytes_per_s = Some(16 << 20));
+    lab.control.change(|settings| settings.bandwidth_bytes_per_s = Some(8 << 20));
     let bytes = lab.file(24 * MIB + 5);
     let told =
         stored(&upload(&lab, compiled(), "name: \"dir ö/x\", part-size: 1048576, parallel-upload-count: 15"));
