@@ -18,7 +18,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Up to `len` bytes from `offset`; at least one.
+    /// The `len` bytes from `offset`; of a stream they lie in one part.
     ///
     /// Errors: `SourceChanged` when a file ends before, `Source`.
     pub(crate) fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>, Error> {

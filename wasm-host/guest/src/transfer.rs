@@ -257,7 +257,7 @@ impl Transfer {
         TransportFailure { kind: TransportKind::Stalled, error: Error::new(ErrorKind::Timeout, message) }
     }
 
-    fn send(&mut self, mut limiter: Option<&mut Limiter>, now: Mono) -> Look {
+    fn send(&mut self, limiter: Option<&mut Limiter>, now: Mono) -> Look {
         let Some(output) = &self.output else { return Look::Waiting };
         let content = &mut self.content;
         if content.broken {
@@ -279,7 +279,7 @@ impl Transfer {
             };
         }
         let wanted = room.min(BLOCK).min(content.left);
-        let granted = match &mut limiter {
+        let granted = match limiter {
             Some(limiter) => match limiter.grant(wanted, now) {
                 0 => {
                     self.moved = now;
@@ -294,10 +294,6 @@ impl Transfer {
             Err(error) => return ended(Err(TransportFailure { kind: TransportKind::Source, error }), None),
         };
         let len = block.len() as u64;
-        // A host reads as much at once as it likes.
-        if let Some(limiter) = limiter {
-            limiter.give_back(granted - len);
-        }
         if output.stream.write(&block).is_err() {
             content.broken = true;
             return Look::Waiting;
